@@ -1,0 +1,1 @@
+"""Command line: puts the services together and prints."""

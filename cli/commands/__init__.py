@@ -1,0 +1,1 @@
+"""Commands of the psp program, one module each."""

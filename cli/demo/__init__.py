@@ -1,0 +1,1 @@
+"""The demo: a whole network and a call on one machine."""

@@ -1,0 +1,1 @@
+"""Discovery: who the discovery nodes are, and what they serve."""

@@ -1,0 +1,1 @@
+"""Presence: who can be reached where."""

@@ -1,0 +1,1 @@
+"""Circuits: both ends of a telescoped path through relays."""

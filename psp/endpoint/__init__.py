@@ -1,0 +1,1 @@
+"""What a client is, without I/O: links, circuits and sessions together."""

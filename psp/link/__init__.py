@@ -1,0 +1,1 @@
+"""Links: encrypted sessions between neighbours, over UDP."""

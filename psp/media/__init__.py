@@ -1,0 +1,1 @@
+"""Media over a session: aiortc without ICE."""

@@ -1,0 +1,1 @@
+"""Choosing the relays of a path."""

@@ -1,0 +1,1 @@
+"""The operating system: sockets, clock, files, logs."""

@@ -1,0 +1,1 @@
+"""Relays: nodes that carry other people's cells."""
