@@ -29,13 +29,13 @@ class Train(NamedTuple):
 
     Attributes:
         destination: Where all of them go.
-        parts: Byte strings whose concatenation is ``count`` whole packets.
-        count: How many packets, at most `MAX_TRAIN`.
+        parts: Byte strings whose concatenation is ``packets`` whole packets.
+        packets: How many packets, at most `MAX_TRAIN`.
     """
 
     destination: Address
     parts: list[bytes]
-    count: int
+    packets: int
 
 
 class Machine(Protocol[EventT_co]):

@@ -64,7 +64,7 @@ class LinkPort(Protocol):
         """Call ``handler`` for every request to this service."""
 
     async def request(
-        self, node_id: NodeId, service: int, data: bytes, timeout: Seconds
+        self, node_id: NodeId, service: int, data: bytes, within: Seconds
     ) -> bytes | None:
         """Ask another relay, at most 1,183 bytes each way; None without an answer."""
         ...
