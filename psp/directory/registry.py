@@ -1,0 +1,99 @@
+"""The registry as its readers see it: who is a member, under which keys, since when.
+
+Everything that a client or a relay must rely on comes through this port: from a file
+signed by trusted partners (`psp.directory.trusted`), from the chain, or from a cache
+of either. An implementation verifies before it answers, and never goes back.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Protocol
+
+from psp.ids import NodeId, UserId
+from psp.netdoc.node_record import NodeRecord, Status, UserRecord
+from psp.units import UnixTime
+from psp.wire.network import Network
+
+__all__ = [
+    "RANDOM_PERIOD",
+    "NodeRecord",
+    "Registry",
+    "Source",
+    "Status",
+    "UserRecord",
+    "period_of",
+]
+
+RANDOM_PERIOD = 86_400
+"""Seconds one random value lasts: a day, the life of a blinded presence key."""
+
+
+class Source(enum.StrEnum):
+    """Where the registry in use comes from; the best comes first."""
+
+    ELECTED = "elected"
+    """The chain, with discovery nodes elected for this epoch."""
+
+    TRUSTED = "trusted"
+    """A file signed by the trusted partners."""
+
+    CACHED = "cached"
+    """An earlier one of either kind, kept on disk."""
+
+
+class Registry(Protocol):
+    """Membership, as verified. All answers belong to one sequence number."""
+
+    @property
+    def network(self) -> Network:
+        """Which network this is."""
+        ...
+
+    @property
+    def sequence(self) -> int:
+        """Rises with every change; compare it to notice one."""
+        ...
+
+    @property
+    def source(self) -> Source:
+        """Where these answers come from."""
+        ...
+
+    @property
+    def issued(self) -> UnixTime:
+        """When the answers were true."""
+        ...
+
+    @property
+    def expires(self) -> UnixTime:
+        """After this time they must not be used for new circuits."""
+        ...
+
+    def nodes(self) -> Mapping[NodeId, NodeRecord]:
+        """Return every active node. Read-only; the same object until a change."""
+        ...
+
+    def node(self, node_id: NodeId) -> NodeRecord | None:
+        """Return an active node's record; None for all others."""
+        ...
+
+    def has_user(self, user_id: UserId) -> bool:
+        """Tell whether a user is registered and not revoked."""
+        ...
+
+    def discovery_nodes(self) -> tuple[NodeId, ...]:
+        """Return the active discovery nodes of this period, sorted."""
+        ...
+
+    def trusted_nodes(self) -> tuple[NodeId, ...]:
+        """Return the active nodes run by trusted partners, sorted."""
+        ...
+
+    def random_value(self, period: int) -> bytes | None:
+        """Return the 32 random bytes of a period (`period_of`), or None if unknown."""
+        ...
+
+
+def period_of(unix_now: int) -> int:
+    """Return the number of the random value that is in force."""
+    return unix_now // RANDOM_PERIOD
