@@ -1,0 +1,150 @@
+"""The legs of a session: which are alive, and over which to send.
+
+A leg is one pair of spliced circuits. Both ends send a probe over every leg every
+150 ms, so silence means that a relay of the leg is gone or that the leg is very bad.
+
+* A leg is *well* while a block came over it within `suspect_after` and the peer, in its
+  own probes, says the same.
+* Blocks go over one well leg, the present one while it stays well; when none is well,
+  over all of them: what gets through is what counts.
+* A leg is *lost* after `lost_after` of silence.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from psp.units import Monotonic, Seconds
+from psp.wire.session_block import Probe
+
+MAX_LEGS = 4
+_REMEMBERED_PROBES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LegConfig:
+    """How soon silence counts.
+
+    Attributes:
+        probe_every: Between probes on one leg.
+        suspect_after: Silence after which a leg is not well; above two probes.
+        lost_after: Silence after which a leg is given up.
+    """
+
+    probe_every: Seconds = Seconds(0.15)
+    suspect_after: Seconds = Seconds(0.4)
+    lost_after: Seconds = Seconds(1.2)
+
+
+@dataclass(slots=True)
+class _Leg:
+    heard_at: Monotonic
+    probe_due: Monotonic
+    probe_number: int = 0
+    probes: dict[int, Monotonic] = field(default_factory=dict)
+    round_trip: Seconds = Seconds(0.0)
+    peer_silence: Seconds = Seconds(0.0)
+
+
+class Legs:
+    """The legs of one session at one end."""
+
+    def __init__(self, config: LegConfig) -> None:
+        self._config = config
+        self._legs: dict[int, _Leg] = {}
+        self._present: int | None = None
+
+    def __contains__(self, leg: int) -> bool:
+        return leg in self._legs
+
+    def __len__(self) -> int:
+        return len(self._legs)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._legs)
+
+    def add(self, leg: int, now: Monotonic) -> None:
+        """Start to use a leg; the present one is kept."""
+        self._legs[leg] = _Leg(now, now)
+
+    def remove(self, leg: int) -> None:
+        """Stop using a leg; an unknown one is fine."""
+        self._legs.pop(leg, None)
+
+    def heard(self, leg: int, now: Monotonic) -> None:
+        """Note that a good block came over ``leg``."""
+        if (entry := self._legs.get(leg)) is not None:
+            entry.heard_at = now
+
+    def receive_probe(self, probe: Probe) -> None:
+        """Take in what the peer says it hears."""
+        for leg, milliseconds in probe.heard.items():
+            if (entry := self._legs.get(leg)) is not None:
+                entry.peer_silence = Seconds(milliseconds / 1000)
+
+    def receive_echo(self, leg: int, number: int, now: Monotonic) -> None:
+        """Measure the round trip over a leg."""
+        entry = self._legs.get(leg)
+        if entry is None or (sent := entry.probes.pop(number, None)) is None:
+            return
+        sample = now - sent
+        entry.round_trip = Seconds(
+            sample if not entry.round_trip else entry.round_trip * 0.875 + sample / 8
+        )
+
+    def is_well(self, leg: int, now: Monotonic) -> bool:
+        """Whether blocks seem to pass in both directions."""
+        entry = self._legs[leg]
+        limit = self._config.suspect_after
+        return now - entry.heard_at < limit and entry.peer_silence < limit
+
+    def to_use(self, now: Monotonic) -> list[int]:
+        """Return the legs to send over: one well leg, or all of them."""
+        if self._present in self._legs and self.is_well(self._present, now):
+            return [self._present]
+        for leg in self._legs:
+            if self.is_well(leg, now):
+                self._present = leg
+                return [leg]
+        return list(self._legs)
+
+    def silence(self, now: Monotonic) -> Seconds:
+        """Return how long nothing has come over any leg."""
+        return Seconds(
+            min((now - entry.heard_at for entry in self._legs.values()), default=0.0)
+        )
+
+    def round_trip(self) -> Seconds:
+        """Return the round trip over the present leg, 0 when not measured."""
+        entry = self._legs.get(-1 if self._present is None else self._present)
+        return entry.round_trip if entry else Seconds(0.0)
+
+    def lost(self, now: Monotonic) -> list[int]:
+        """Return the legs that have been silent for too long."""
+        limit = self._config.lost_after
+        return [
+            leg for leg, entry in self._legs.items() if now - entry.heard_at >= limit
+        ]
+
+    def probes_to_send(self, now: Monotonic) -> list[Probe]:
+        """Return the probes that are due, each to go over its own leg."""
+        due = [leg for leg, entry in self._legs.items() if entry.probe_due <= now]
+        if not due:
+            return []
+        heard = {
+            leg: int((now - entry.heard_at) * 1000)
+            for leg, entry in self._legs.items()
+        }
+        probes = []
+        for leg in due:
+            entry = self._legs[leg]
+            entry.probe_due = Monotonic(now + self._config.probe_every)
+            entry.probe_number += 1
+            entry.probes[entry.probe_number] = now
+            if len(entry.probes) > _REMEMBERED_PROBES:
+                del entry.probes[next(iter(entry.probes))]
+            probes.append(Probe(leg, entry.probe_number, heard))
+        return probes
+
+    def next_timeout(self) -> Monotonic | None:
+        """Return when a probe is due."""
+        return min((entry.probe_due for entry in self._legs.values()), default=None)
