@@ -131,7 +131,7 @@ class Legs:
         if not due:
             return []
         heard = {
-            leg: int((now - entry.heard_at) * 1000)
+            leg: round((now - entry.heard_at) * 1000)
             for leg, entry in self._legs.items()
         }
         probes = []
