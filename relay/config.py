@@ -1,0 +1,69 @@
+"""Settings of a relay: every limit on strangers, in one place."""
+
+from dataclasses import dataclass
+
+from psp.errors import ConfigError
+from psp.units import Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """What an operator may change.
+
+    Attributes:
+        client_circuits: Circuits per link without a node at its other end (R-RES-1).
+        relay_circuits: Circuits per link to another relay (R-RES-1).
+        creates_per_s: CREATE handshakes answered per second and client link, after
+            the burst (Tor's denial-of-service defaults: 3/s, burst 90). More are not
+            answered; the asker's next try finds the bucket fuller.
+        create_burst: See ``creates_per_s``.
+        max_mem_bytes: Ceiling for circuits, queues and tables (R-RES-3): no new
+            circuits above 75 %, hogs are closed above 90 % until below 80 %.
+        bandwidth_bytes_per_s: Limit on what goes out, whole packets counted; 0 = none,
+            and then nothing is queued at all.
+        neighbours: Standing links to the virtual neighbourhood.
+        idle_link: A link that is not a neighbour's and carries no circuit is closed
+            after this time.
+        idle_circuit: A circuit without a cell either way for this long is closed. Above
+            the 10 minutes between renewals of presence; its use is to find circuits
+            whose DESTROY was lost.
+        extend_timeout: How long the next hop may take to answer CREATE, the link's
+            own handshake included; just above the asker's five tries (3.3 s).
+        cookie_life: How long an established cookie waits for its second circuit, and
+            how long a used one is remembered (R-PRE-5).
+        max_cookies: Cookies waiting, joined or remembered; ESTABLISH is refused above.
+        service_outstanding: Own SERVICE requests waiting for answers; more fail at once.
+        service_pending: Others' SERVICE requests being worked on; more are dropped, and
+            at most 1/8 of them may be of one link.
+        max_requests: Circuit requests being worked on; more are refused.
+    """
+
+    client_circuits: int = 64
+    relay_circuits: int = 4096
+    creates_per_s: float = 3.0
+    create_burst: int = 90
+    max_mem_bytes: int = 256 << 20
+    bandwidth_bytes_per_s: int = 0
+    neighbours: int = 4
+    idle_link: Seconds = Seconds(180.0)
+    idle_circuit: Seconds = Seconds(900.0)
+    extend_timeout: Seconds = Seconds(4.0)
+    cookie_life: Seconds = Seconds(30.0)
+    max_cookies: int = 4096
+    service_outstanding: int = 1024
+    service_pending: int = 1024
+    max_requests: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.bandwidth_bytes_per_s and self.bandwidth_bytes_per_s < 125_000:
+            raise ConfigError(
+                f"bandwidth_bytes_per_s = {self.bandwidth_bytes_per_s}: a relay needs "
+                "at least 125000 (1 Mbit/s); use 0 for no limit"
+            )
+        if self.max_mem_bytes < 1 << 20:
+            raise ConfigError(
+                f"max_mem_bytes = {self.max_mem_bytes}: use at least 1048576 (1 MiB)"
+            )
+        for name in ("client_circuits", "relay_circuits", "create_burst"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} = {getattr(self, name)}: use at least 1")

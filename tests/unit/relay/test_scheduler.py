@@ -1,0 +1,154 @@
+"""The egress limit: order, fairness, freshness, counted drops."""
+
+from collections import Counter
+
+import pytest
+
+from psp.ids import LinkId
+from psp.units import Monotonic
+from psp.wire.onion import Kind
+from psp.wire.packet import PACKET_SIZE
+from relay.scheduler import MAX_AGE, MAX_QUEUE, Scheduler
+from relay.stats import RelayStats
+
+LINK = LinkId(1)
+START = Monotonic(10.0)
+RATE = 1000 * PACKET_SIZE
+
+
+def make_scheduler(bytes_per_s: int = RATE) -> tuple[Scheduler, RelayStats]:
+    stats = RelayStats()
+    scheduler = Scheduler(bytes_per_s, stats)
+    scheduler.pop(START)
+    return scheduler, stats
+
+
+def drain(scheduler: Scheduler, now: Monotonic) -> list[bytes]:
+    return [cell for _, cell in scheduler.pop(now)]
+
+
+def empty_bucket(scheduler: Scheduler) -> None:
+    scheduler.spend(50)
+
+
+def test_no_limit_means_not_limited():
+    assert not Scheduler(0, RelayStats()).is_limited
+
+
+def test_cells_within_the_rate_leave_at_once_in_order():
+    scheduler, _ = make_scheduler()
+
+    for number in range(5):
+        scheduler.push(1, Kind.PASS, LINK, b"%d" % number, START)
+
+    assert drain(scheduler, START) == [b"0", b"1", b"2", b"3", b"4"]
+    assert scheduler.next_timeout() is None
+
+
+def test_cells_above_the_rate_leave_when_their_time_comes():
+    scheduler, _ = make_scheduler()
+    empty_bucket(scheduler)
+    for number in range(20):
+        scheduler.push(1, Kind.PASS, LINK, b"%d" % number, START)
+
+    assert drain(scheduler, START) == []
+    due = scheduler.next_timeout()
+    assert due == pytest.approx(START + 0.002)
+    sent = drain(scheduler, Monotonic(START + 0.0105))
+    assert sent == [b"%d" % number for number in range(10)]
+
+
+def test_audio_leaves_before_key_frames_before_the_rest():
+    scheduler, _ = make_scheduler()
+    scheduler.push(1, Kind.PASS, LINK, b"rest", START)
+    scheduler.push(1, Kind.KEY_FRAME, LINK, b"key", START)
+    scheduler.push(1, Kind.AUDIO | Kind.KEY_FRAME, LINK, b"audio", START)
+
+    assert drain(scheduler, START) == [b"audio", b"key", b"rest"]
+
+
+def test_circuits_take_turns_however_much_one_of_them_queues():
+    scheduler, _ = make_scheduler()
+    for number in range(60):
+        scheduler.push(1, Kind.PASS, LINK, b"hog", START)
+        if number < 20:
+            scheduler.push(2, Kind.PASS, LINK, b"two", START)
+            scheduler.push(3, Kind.PASS, LINK, b"three", START)
+
+    sent = Counter(drain(scheduler, START)[:45])
+
+    assert sent == {b"hog": 15, b"two": 15, b"three": 15}
+
+
+def test_full_queue_drops_the_oldest_cell_of_its_least_class():
+    scheduler, stats = make_scheduler()
+    scheduler.push(1, Kind.AUDIO, LINK, b"a0", START)
+    scheduler.push(1, Kind.KEY_FRAME, LINK, b"k0", START)
+    for number in range(MAX_QUEUE):
+        scheduler.push(1, Kind.PASS, LINK, b"r%d" % number, START)
+
+    assert scheduler.size == MAX_QUEUE
+    assert (stats.dropped_audio, stats.dropped_key_frame, stats.dropped_rest) == (
+        0,
+        0,
+        2,
+    )
+    assert drain(scheduler, START)[:3] == [b"a0", b"k0", b"r2"]
+    assert scheduler.audit()
+
+
+def test_full_queue_of_audio_drops_its_oldest():
+    scheduler, stats = make_scheduler()
+
+    for number in range(MAX_QUEUE + 3):
+        scheduler.push(1, Kind.AUDIO, LINK, b"%d" % number, START)
+
+    assert stats.dropped_audio == 3
+    assert drain(scheduler, START)[0] == b"3"
+
+
+def test_cells_older_than_a_quarter_second_are_dropped_not_sent():
+    scheduler, stats = make_scheduler()
+    scheduler.push(1, Kind.KEY_FRAME, LINK, b"old", START)
+    later = Monotonic(START + MAX_AGE + 0.01)
+    scheduler.push(1, Kind.PASS, LINK, b"new", later)
+
+    assert drain(scheduler, later) == [b"new"]
+    assert stats.dropped_key_frame == 1
+    assert scheduler.size == 0
+
+
+def test_long_run_never_exceeds_rate_and_burst():
+    scheduler, _ = make_scheduler()
+    sent = 0
+    for step in range(1000):
+        now = Monotonic(START + step * 0.001)
+        for _ in range(5):
+            scheduler.push(step % 7, Kind.PASS, LINK, b"x", now)
+        sent += len(scheduler.pop(now))
+
+    assert 990 <= sent <= 1050
+    assert scheduler.audit()
+
+
+def test_forgotten_circuit_sends_nothing_more():
+    scheduler, _ = make_scheduler()
+    scheduler.push(1, Kind.PASS, LINK, b"x", START)
+    scheduler.push(2, Kind.PASS, LINK, b"y", START)
+
+    scheduler.forget(1)
+    scheduler.forget(9)
+
+    assert scheduler.waiting_circuits() == [2]
+    assert drain(scheduler, START) == [b"y"]
+    assert scheduler.audit()
+
+
+def test_waiting_circuits_are_listed_oldest_first():
+    scheduler, _ = make_scheduler()
+    for key, age in ((5, 0.1), (6, 0.2), (7, 0.0)):
+        scheduler.push(key, Kind.PASS, LINK, b"x", Monotonic(START - age))
+
+    assert scheduler.waiting_circuits() == [6, 5, 7]
+    assert scheduler.oldest(6) == START - 0.2
+    assert scheduler.oldest(8) is None
