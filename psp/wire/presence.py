@@ -1,0 +1,245 @@
+"""Presence messages: what users and callers say to presence points and gateways.
+
+The data of REGISTER … INTRODUCED (SPEC.md §6, §7) without the part byte, which the
+circuit's exchange adds and strips. REGISTER is a registration and PUBLISH a record as
+they are (`psp.netdoc`); the others have their codecs here. Integers are big-endian.
+"""
+
+import enum
+from dataclasses import dataclass, field
+
+from psp.errors import DecodeError, LocalProtocolError
+from psp.wire.buffer import Reader
+from psp.wire.endpoint import ENDPOINT_SIZE, Endpoint
+
+SIGNATURE_SIZE = 64
+MAX_ENDPOINTS = 2
+LOCATION_SIZE = 20
+RECORD_SIZE = 450
+TAG_SIZE = 16
+SEALED_SIZE = 1_504
+ANY_SLOT = 255
+"""In LOOKUP: the newest record, in whichever slot it is."""
+_SLOTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """``co-signature 64 | count 1 | 2 x endpoint 24``: the presence point agrees.
+
+    Attributes:
+        cosignature: Over the place and the head; goes into the record.
+        endpoints: The place's endpoints; none when the record is an absence.
+    """
+
+    cosignature: bytes
+    endpoints: tuple[Endpoint, ...]
+
+    def encode(self) -> bytes:
+        """Return the 113 bytes.
+
+        Raises:
+            LocalProtocolError: If there are more than two endpoints.
+        """
+        if len(self.endpoints) > MAX_ENDPOINTS:
+            raise LocalProtocolError(f"{len(self.endpoints)} endpoints, 2 fit")
+        packed = b"".join(endpoint.encode() for endpoint in self.endpoints)
+        count = bytes([len(self.endpoints)])
+        return self.cosignature + count + packed.ljust(2 * ENDPOINT_SIZE, b"\0")
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Registered":
+        """Read the answer to REGISTER.
+
+        Raises:
+            DecodeError: If ``data`` is not its one encoding.
+        """
+        reader = Reader(data)
+        cosignature = reader.take(SIGNATURE_SIZE)
+        count = reader.u8()
+        if count > MAX_ENDPOINTS:
+            raise DecodeError(f"{count} endpoints, at most 2")
+        endpoints = tuple(
+            Endpoint.decode(reader.take(ENDPOINT_SIZE)) for _ in range(count)
+        )
+        if any(reader.take((MAX_ENDPOINTS - count) * ENDPOINT_SIZE)):
+            raise DecodeError("an endpoint that does not count is not zero")
+        reader.finish()
+        return cls(cosignature, endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """``stored 1``: on how many discovery nodes the record lies now.
+
+    Attributes:
+        stored: 0 … 255.
+    """
+
+    stored: int
+
+    def encode(self) -> bytes:
+        """Return the one byte; more than 255 count as 255."""
+        return bytes([min(self.stored, 255)])
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Published":
+        """Read the answer to PUBLISH.
+
+        Raises:
+            DecodeError: If ``data`` is not one byte.
+        """
+        return cls(_only_byte(data))
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRequest:
+    """``location 20 | slot 1``: asks for one record.
+
+    Attributes:
+        location: Where it lies.
+        slot: 0 … 2, or `ANY_SLOT` for the newest of them.
+    """
+
+    location: bytes
+    slot: int = ANY_SLOT
+
+    def encode(self) -> bytes:
+        """Return the 21 bytes."""
+        return self.location + bytes([self.slot])
+
+    @classmethod
+    def decode(cls, data: bytes) -> "LookupRequest":
+        """Read LOOKUP.
+
+        Raises:
+            DecodeError: If ``data`` has another length or names no slot.
+        """
+        reader = Reader(data)
+        location, slot = reader.take(LOCATION_SIZE), reader.u8()
+        reader.finish()
+        if slot >= _SLOTS and slot != ANY_SLOT:
+            raise DecodeError(f"slot {slot}")
+        return cls(location, slot)
+
+
+class FoundState(enum.IntEnum):
+    """What a gateway's answer is worth."""
+
+    NO_RECORD = 0
+    """Enough discovery nodes answered, and none had a record."""
+
+    RECORD = 1
+    COULD_NOT_ASK = 2
+    """Too few answered to tell anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``state 1 | record 450``, zeros without a record.
+
+    Attributes:
+        state: What the gateway learnt.
+        record: 450 bytes for RECORD, else empty; trust nothing before parsing it.
+    """
+
+    state: FoundState
+    record: bytes = field(default=b"", repr=False)
+
+    def encode(self) -> bytes:
+        """Return the 451 bytes.
+
+        Raises:
+            LocalProtocolError: If state and record do not fit together.
+        """
+        wanted = RECORD_SIZE if self.state is FoundState.RECORD else 0
+        if len(self.record) != wanted:
+            raise LocalProtocolError(f"{len(self.record)} bytes for {self.state.name}")
+        return bytes([self.state]) + self.record.ljust(RECORD_SIZE, b"\0")
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Found":
+        """Read the answer to LOOKUP.
+
+        Raises:
+            DecodeError: If ``data`` is not its one encoding.
+        """
+        reader = Reader(data)
+        number, record = reader.u8(), reader.take(RECORD_SIZE)
+        reader.finish()
+        try:
+            state = FoundState(number)
+        except ValueError:
+            raise DecodeError(f"unknown state {number}") from None
+        if state is FoundState.RECORD:
+            return cls(state, record)
+        if any(record):
+            raise DecodeError("bytes without a record")
+        return cls(state)
+
+
+@dataclass(frozen=True, slots=True)
+class IntroduceRequest:
+    """``tag 16 | sealed 1,504``: INTRODUCE, and INTRODUCTION on the way to the callee.
+
+    Attributes:
+        tag: Whom it is for, as the record says.
+        sealed: HPKE to the callee (`psp.netdoc.introduction`).
+    """
+
+    tag: bytes
+    sealed: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """Return the 1,520 bytes.
+
+        Raises:
+            LocalProtocolError: If a field has the wrong length.
+        """
+        if len(self.tag) != TAG_SIZE or len(self.sealed) != SEALED_SIZE:
+            raise LocalProtocolError(f"{len(self.tag)} and {len(self.sealed)} bytes")
+        return self.tag + self.sealed
+
+    @classmethod
+    def decode(cls, data: bytes) -> "IntroduceRequest":
+        """Read INTRODUCE or INTRODUCTION.
+
+        Raises:
+            DecodeError: If ``data`` has not 1,520 bytes.
+        """
+        reader = Reader(data)
+        tag, sealed = reader.take(TAG_SIZE), reader.take(SEALED_SIZE)
+        reader.finish()
+        return cls(tag, sealed)
+
+
+class IntroductionStatus(enum.IntEnum):
+    """What became of an introduction: the whole of INTRODUCED and INTRODUCTION_ACK."""
+
+    DELIVERED = 0
+    NO_SUCH_TAG = 1
+    BUSY = 2
+    REFUSED = 3
+
+    def encode(self) -> bytes:
+        """Return the one byte."""
+        return bytes([self])
+
+    @classmethod
+    def decode(cls, data: bytes) -> "IntroductionStatus":
+        """Read INTRODUCED or INTRODUCTION_ACK.
+
+        Raises:
+            DecodeError: If ``data`` is not one byte of a known status.
+        """
+        number = _only_byte(data)
+        try:
+            return cls(number)
+        except ValueError:
+            raise DecodeError(f"unknown status {number}") from None
+
+
+def _only_byte(data: bytes) -> int:
+    if len(data) != 1:
+        raise DecodeError(f"{len(data)} bytes, not 1")
+    return data[0]
