@@ -1,0 +1,292 @@
+"""The circuit handshake: how a client and one relay agree on keys (SPEC.md section 4).
+
+Hybrid X25519 + ML-KEM-768 in the shape of ntor v3, authenticated by the relay's onion
+key. The client stays anonymous. ``B`` is the relay's onion key, ``X`` and ``Y`` the
+ephemeral keys, ``ek`` and ``ct`` the client's encapsulation key and its ciphertext::
+
+    client  node id 32 | B 32 | X 32 | ek 1,184 | AES-256-GCM(extensions 16) 32 | mac 32
+    relay   Y 32 | ct 1,088 | AES-256-GCM(extensions 16) 32 | mac 32
+
+Derivations, P being the protocol id, ``Label.CIRCUIT``::
+
+    t1 = SHA-256(P | node id | B | X | ek)
+    client extension key 32 | client mac key 32 = HKDF(x.B, salt t1)
+    client mac = HMAC(client mac key, the message before the mac)
+
+    secret = x.B | x.Y | kem secret
+    t2 = SHA-256(P | client message | Y | ct)
+    relay extension key 32 = HKDF(secret, salt t2)
+    t3 = SHA-256(P | client message | Y | ct | relay extensions sealed)
+    forward chain 32 | backward chain 32 | forward start 4 | backward start 4
+        | handshake hash 32 | relay mac key 32 = HKDF(secret, salt t3)
+    relay mac = HMAC(relay mac key, t3)
+
+Every field has a fixed size, so joined fields cannot shift. Each extension key seals
+once, under nonce zero. Any failure is a `HandshakeError`; relays answer none (R-CIR-2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psp.crypto.kdf import Direction, Label, LayerKeys, layer_keys
+from psp.crypto.primitives import (
+    KEM_CIPHERTEXT_SIZE,
+    KEM_PUBLIC_SIZE,
+    KEY_SIZE,
+    TAG_SIZE,
+    InvalidTag,
+    aes_gcm,
+    equal,
+    hkdf,
+    hmac_sha256,
+    kem_encapsulate,
+    kem_generate,
+    sha256,
+    x25519,
+    x25519_generate,
+    x25519_public,
+)
+from psp.entropy import Entropy
+from psp.errors import HandshakeError, LocalProtocolError
+
+VERSION = 1
+MAX_HOP = 4
+EXTENSIONS_SIZE = 16
+MAC_SIZE = 32
+CLIENT_HANDSHAKE_SIZE = 1344
+RELAY_HANDSHAKE_SIZE = 1184
+
+_KEYS_END = 3 * KEY_SIZE
+_CLIENT_FIELDS_END = _KEYS_END + KEM_PUBLIC_SIZE
+_CLIENT_MAC_AT = _CLIENT_FIELDS_END + EXTENSIONS_SIZE + TAG_SIZE
+_RELAY_FIELDS_END = KEY_SIZE + KEM_CIPHERTEXT_SIZE
+_RELAY_MAC_AT = _RELAY_FIELDS_END + EXTENSIONS_SIZE + TAG_SIZE
+_NONCE = bytes(12)
+_START_SIZE = 4
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HopKeys:
+    """What a client and one relay share.
+
+    Attributes:
+        forward: Keys of the layer away from the client.
+        backward: Keys of the layer towards it.
+        handshake_hash: Names this hop of this circuit to both ends, 32 bytes.
+    """
+
+    forward: LayerKeys
+    backward: LayerKeys
+    handshake_hash: bytes
+
+    def __repr__(self) -> str:
+        return "HopKeys([scrubbed])"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """A relay's side of a finished handshake.
+
+    Attributes:
+        reply: The relay handshake, 1,184 bytes.
+        keys: What the two now share.
+        hop: Which hop of its circuit the client says we are, 1 … 4.
+    """
+
+    reply: bytes
+    keys: HopKeys
+    hop: int
+
+    def __repr__(self) -> str:
+        return f"Answer(hop={self.hop}, [scrubbed])"
+
+
+class ClientHandshake:
+    """The client's half: send `message`, give the answer to `finish`.
+
+    Attributes:
+        message: The client handshake, 1,344 bytes; the same bytes when sent again.
+    """
+
+    __slots__ = ("_kem", "_onion_key", "_private", "_shared", "message")
+
+    def __init__(
+        self, node_id: bytes, onion_key: bytes, hop: int, entropy: Entropy
+    ) -> None:
+        """Begin.
+
+        Args:
+            node_id: The relay's Ed25519 identity, 32 bytes.
+            onion_key: Its X25519 onion key, 32 bytes.
+            hop: Its place in the circuit, 1 … 4.
+            entropy: Gives ``x`` and the ML-KEM seed.
+
+        Raises:
+            HandshakeError: If ``onion_key`` is of low order.
+        """
+        if not 1 <= hop <= MAX_HOP:
+            raise LocalProtocolError(f"hop {hop} is not 1 … {MAX_HOP}")
+        self._private = x25519_generate(entropy)
+        self._kem = kem_generate(entropy)
+        self._shared = x25519(self._private, onion_key)
+        public = x25519_public(self._private)
+        fields = node_id + onion_key + public + self._kem.public
+        extensions = bytes((hop, VERSION)).ljust(EXTENSIONS_SIZE, b"\0")
+        extension_key, mac_key = _client_keys(self._shared, fields)
+        body = fields + aes_gcm(extension_key).encrypt(_NONCE, extensions, None)
+        self.message = body + hmac_sha256(mac_key, body)
+
+    def finish(self, reply: bytes) -> HopKeys:
+        """Return the keys if ``reply`` is the relay's; may be asked again if it is not.
+
+        Raises:
+            HandshakeError: If anybody else wrote or changed ``reply``.
+        """
+        if len(reply) != RELAY_HANDSHAKE_SIZE:
+            raise HandshakeError(f"a relay handshake has not {len(reply)} bytes")
+        kem_secret = self._kem.decapsulate(reply[KEY_SIZE:_RELAY_FIELDS_END])
+        exchanged = x25519(self._private, reply[:KEY_SIZE])
+        schedule = _Schedule(
+            self._shared + exchanged + kem_secret,
+            self.message,
+            reply[:_RELAY_FIELDS_END],
+        )
+        sealed = reply[_RELAY_FIELDS_END:_RELAY_MAC_AT]
+        keys, mac = schedule.finish(sealed)
+        if not equal(mac, reply[_RELAY_MAC_AT:]):
+            raise HandshakeError("the relay's mac is wrong")
+        if any(_open_extensions(schedule.extension_key, sealed)):
+            raise HandshakeError("reserved relay extensions are not zero")
+        return keys
+
+    def __repr__(self) -> str:
+        return "ClientHandshake([scrubbed])"
+
+
+def answer(
+    message: bytes,
+    *,
+    node_id: bytes,
+    onion_privates: Sequence[bytes],
+    entropy: Entropy,
+) -> Answer:
+    """Answer a client handshake.
+
+    Args:
+        message: What the client sent.
+        node_id: Our Ed25519 identity.
+        onion_privates: Our X25519 onion keys, current first, then those still accepted
+            (R-CIR-5).
+        entropy: Gives ``y``.
+
+    Raises:
+        HandshakeError: If the message is not for us, damaged, forged or malformed.
+    """
+    if len(message) != CLIENT_HANDSHAKE_SIZE:
+        raise HandshakeError(f"a client handshake has not {len(message)} bytes")
+    if message[:KEY_SIZE] != node_id:
+        raise HandshakeError("the handshake is for another node")
+    onion_private = _find_key(message[KEY_SIZE : 2 * KEY_SIZE], onion_privates)
+    public = message[2 * KEY_SIZE : _KEYS_END]
+    shared = x25519(onion_private, public)
+    extension_key, mac_key = _client_keys(shared, message[:_CLIENT_FIELDS_END])
+    mac = hmac_sha256(mac_key, message[:_CLIENT_MAC_AT])
+    if not equal(mac, message[_CLIENT_MAC_AT:]):
+        raise HandshakeError("the client's mac is wrong")
+    sealed = message[_CLIENT_FIELDS_END:_CLIENT_MAC_AT]
+    hop = _read_client_extensions(_open_extensions(extension_key, sealed))
+
+    ciphertext, kem_secret = kem_encapsulate(message[_KEYS_END:_CLIENT_FIELDS_END])
+    private = x25519_generate(entropy)
+    fields = x25519_public(private) + ciphertext
+    secret = shared + x25519(private, public) + kem_secret
+    schedule = _Schedule(secret, message, fields)
+    sealed = aes_gcm(schedule.extension_key).encrypt(
+        _NONCE, bytes(EXTENSIONS_SIZE), None
+    )
+    keys, mac = schedule.finish(sealed)
+    return Answer(fields + sealed + mac, keys, hop)
+
+
+class _Schedule:
+    """What both ends derive from the secret and the transcript.
+
+    Attributes:
+        extension_key: Seals the relay's extensions, once.
+    """
+
+    __slots__ = ("_secret", "_transcript", "extension_key")
+
+    def __init__(self, secret: bytes, client_message: bytes, fields: bytes) -> None:
+        self._secret = secret
+        self._transcript = Label.CIRCUIT + client_message + fields
+        self.extension_key = hkdf(
+            secret,
+            salt=sha256(self._transcript),
+            info=Label.CIRCUIT_RELAY_EXTENSIONS,
+            length=KEY_SIZE,
+        )
+
+    def finish(self, sealed_extensions: bytes) -> tuple[HopKeys, bytes]:
+        """Return the keys and the relay's mac."""
+        transcript = sha256(self._transcript, sealed_extensions)
+        derived = hkdf(
+            self._secret,
+            salt=transcript,
+            info=Label.CIRCUIT_KEYS,
+            length=4 * KEY_SIZE + 2 * _START_SIZE,
+        )
+        chains, rest = derived[: 2 * KEY_SIZE], derived[2 * KEY_SIZE :]
+        starts, rest = rest[: 2 * _START_SIZE], rest[2 * _START_SIZE :]
+        handshake_hash, mac_key = rest[:KEY_SIZE], rest[KEY_SIZE:]
+        forward = layer_keys(
+            chains[:KEY_SIZE],
+            starts[:_START_SIZE],
+            label=Label.ONION,
+            direction=Direction.FORWARD,
+            handshake_hash=handshake_hash,
+        )
+        backward = layer_keys(
+            chains[KEY_SIZE:],
+            starts[_START_SIZE:],
+            label=Label.ONION,
+            direction=Direction.BACKWARD,
+            handshake_hash=handshake_hash,
+        )
+        keys = HopKeys(forward, backward, handshake_hash)
+        return keys, hmac_sha256(mac_key, transcript)
+
+
+def _client_keys(shared: bytes, fields: bytes) -> tuple[bytes, bytes]:
+    derived = hkdf(
+        shared,
+        salt=sha256(Label.CIRCUIT, fields),
+        info=Label.CIRCUIT_CLIENT,
+        length=KEY_SIZE + MAC_SIZE,
+    )
+    return derived[:KEY_SIZE], derived[KEY_SIZE:]
+
+
+def _find_key(public: bytes, privates: Sequence[bytes]) -> bytes:
+    for private in privates:
+        if x25519_public(private) == public:
+            return private
+    raise HandshakeError("the handshake names an onion key that is not ours")
+
+
+def _open_extensions(key: bytes, sealed: bytes) -> bytes:
+    try:
+        return aes_gcm(key).decrypt(_NONCE, sealed, None)
+    except InvalidTag:
+        raise HandshakeError("extensions do not open") from None
+
+
+def _read_client_extensions(extensions: bytes) -> int:
+    hop, version = extensions[0], extensions[1]
+    if version != VERSION:
+        raise HandshakeError(f"handshake version {version} is not {VERSION}")
+    if not 1 <= hop <= MAX_HOP:
+        raise HandshakeError(f"hop {hop} is not 1 … {MAX_HOP}")
+    if any(extensions[2:]):
+        raise HandshakeError("reserved client extensions are not zero")
+    return hop
