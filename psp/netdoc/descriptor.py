@@ -2,11 +2,11 @@
 
 Big-endian; the families and the signature follow the fixed part::
 
-     0       1         33         41       49     51      52      53      55     56
-    +-------+---------+----------+--------+------+-------+-------+-------+------+-------+
-    | ver 1 | node id | sequence | issued | life | v min | v max | roles | load | count |
-    +-------+---------+----------+--------+------+-------+-------+-------+------+-------+
-      families count x 16 | signature 64
+     0      1         33         41       49     51      52      53      55     56
+    +------+---------+----------+--------+------+-------+-------+-------+------+-------+
+    | form | node id | sequence | issued | life | v min | v max | roles | load | count |
+    +------+---------+----------+--------+------+-------+-------+-------+------+-------+
+      57: families, count x 16 | signature 64
 
 Signed text: ``"psp-descriptor-v1" | chain id 8 | registry 20 |`` everything before the
 signature. Nothing in it is needed to use a relay; keys and endpoints come from the

@@ -196,7 +196,7 @@ def _endpoints(index: int) -> tuple[Endpoint, ...]:
 
 
 def _operator(index: int) -> bytes:
-    return index.to_bytes(20)
+    return (index + 1).to_bytes(20)
 
 
 def _random_values(issued: int, life: int) -> dict[int, bytes]:
