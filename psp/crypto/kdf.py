@@ -40,6 +40,11 @@ class Label(bytes, enum.Enum):
     SESSION_TRAFFIC = b"psp-session-traffic"
     CALLER = b"psp-caller-v1"
 
+    # Documents about nodes, and the relays' mesh.
+    NODE = b"psp-node-v1"
+    DESCRIPTOR = b"psp-descriptor-v1"
+    MESH = b"psp-mesh-v1"
+
     # Presence records and their blinded keys.
     PRESENCE_RECORD = b"pres-rec-v1"
     PRESENCE_COSIGNATURE = b"pres-cosign-v1"
