@@ -1,0 +1,342 @@
+"""A presence point: agrees to be where a user is reached, and passes introductions on.
+
+Pure decisions; `presence.service` does the asking and storing. One user's way::
+
+    REGISTER -> consent -> PUBLISH -> the record lies in the DHT
+    INTRODUCE(tag) -> INTRODUCTION over the registered circuit -> its answer
+
+The point knows who registers (the registry needs it) and that callers come; it reads
+neither the records it stores nor the introductions it passes on.
+
+Tables and what happens when they are full: `PointConfig`. A tag lives as long as its
+registration, and ends with its circuit.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from presence.config import PointConfig
+from presence.limits import ReplayMemory, SlidingWindow
+from presence.stats import PresenceStats
+from psp.crypto.keys import SigningKey
+from psp.crypto.primitives import equal, sha256
+from psp.errors import DecodeError
+from psp.ids import NodeId, UserId
+from psp.netdoc.presence_inner import MAX_ENDPOINTS, ONLINE_LIFETIME, Place
+from psp.netdoc.presence_keys import CLOCK_SKEW
+from psp.netdoc.presence_record import HEAD_SIZE
+from psp.netdoc.registration import (
+    Registration,
+    RegistrationRefusal,
+    RegistrationRefusedError,
+)
+from psp.units import Monotonic, Seconds
+from psp.wire.endpoint import Endpoint
+from psp.wire.network import Network
+from psp.wire.presence import IntroduceRequest, IntroductionStatus, Registered
+
+_MINUTE = Seconds(60)
+_PERIODS_AT_ONCE = 2
+"""Heads agreed to over one circuit: near midnight there is one for each period."""
+
+
+class PublicationRefusal(enum.StrEnum):
+    """Why a record is not published, besides what is wrong with the record itself."""
+
+    NOT_AGREED = "not_agreed"
+    TOO_OFTEN = "too_often"
+
+
+@dataclass(slots=True)
+class _Circuit:
+    """What one user's circuit has here.
+
+    Attributes:
+        agreed: By period, the head that was agreed to last.
+        tags: Served over it, the oldest first.
+        registrations: Their rate.
+        publications: Their rate.
+    """
+
+    registrations: SlidingWindow
+    publications: SlidingWindow
+    agreed: dict[int, bytes] = field(default_factory=dict)
+    tags: dict[bytes, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Tag:
+    """Where introductions for one tag go.
+
+    Attributes:
+        identity: Who registered it; only they may move it.
+        circuit: Key of the circuit that serves it.
+        expires: Unix seconds.
+        introductions: Their rate.
+    """
+
+    identity: UserId
+    circuit: int
+    expires: int
+    introductions: SlidingWindow
+
+
+@dataclass(slots=True)
+class _Last:
+    """The newest registration of one user for one period.
+
+    Attributes:
+        sequence: Only a higher one is agreed to.
+        digest: Of the registration, so that its repetition is answered again.
+        until: Unix seconds; afterwards the replayed text would be refused by its time.
+    """
+
+    sequence: int
+    digest: bytes
+    until: int
+
+
+class PresencePoint:
+    """What one relay decides as presence point."""
+
+    def __init__(
+        self,
+        config: PointConfig,
+        *,
+        network: Network,
+        identity: SigningKey,
+        has_user: Callable[[UserId], bool],
+        endpoints: Callable[[], tuple[Endpoint, ...]],
+        stats: PresenceStats,
+    ) -> None:
+        """Start with empty tables.
+
+        Args:
+            config: Limits.
+            network: Which network.
+            identity: Of this relay; signs consent.
+            has_user: Tells whether the registry knows a user.
+            endpoints: This relay's own, as the registry has them now.
+            stats: Counted into.
+        """
+        self._config = config
+        self._network = network
+        self._identity = identity
+        self._has_user = has_user
+        self._endpoints = endpoints
+        self._stats = stats
+        self._circuits: dict[int, _Circuit] = {}
+        self._tags: dict[bytes, _Tag] = {}
+        self._last: dict[tuple[UserId, int], _Last] = {}
+        self._introduced: set[int] = set()
+        self._pending = 0
+        self._replays = ReplayMemory(
+            config.introduction_memory, config.remembered_introductions
+        )
+
+    @property
+    def tags_served(self) -> int:
+        """How many tags have a circuit."""
+        return len(self._tags)
+
+    def register(
+        self,
+        circuit: int,
+        channel: bytes,
+        data: bytes,
+        *,
+        now: Monotonic,
+        unix_now: float,
+    ) -> Registered:
+        """Answer a registration that came over a circuit.
+
+        Args:
+            circuit: The circuit's key.
+            channel: Hash of its handshake.
+            data: The 474 bytes.
+            now: For rates.
+            unix_now: For everything signed.
+
+        Raises:
+            RegistrationRefusedError: And nothing else.
+        """
+        try:
+            registered = self._register(circuit, channel, data, now, unix_now)
+        except RegistrationRefusedError as refused:
+            self._stats.registrations_refused[refused.reason] += 1
+            raise
+        self._stats.registered += 1
+        return registered
+
+    def _register(
+        self,
+        circuit: int,
+        channel: bytes,
+        data: bytes,
+        now: Monotonic,
+        unix_now: float,
+    ) -> Registered:
+        registration = Registration.decode(data)
+        self._check_cheap(registration, channel, unix_now)
+        state = self._circuits.setdefault(circuit, self._new_circuit())
+        if not state.registrations.admit(now):
+            _refuse(RegistrationRefusal.TOO_OFTEN)
+        self._check_room(registration, unix_now)
+        registration.check_signatures(self._network)
+        self._agree(state, registration)
+        self._serve_tag(state, circuit, registration)
+        return self._consent(registration)
+
+    def _check_cheap(
+        self, registration: Registration, channel: bytes, unix_now: float
+    ) -> None:
+        if registration.node_id != self._identity.public:
+            _refuse(RegistrationRefusal.OTHER_NODE)
+        if not equal(registration.channel, channel):
+            _refuse(RegistrationRefusal.OTHER_CIRCUIT)
+        if not self._has_user(registration.identity):
+            _refuse(RegistrationRefusal.UNKNOWN_USER)
+        registration.check_time(unix_now)
+        last = self._last.get((registration.identity, registration.head.period))
+        if last is None:
+            return
+        is_repeated = last.digest == sha256(registration.raw)
+        if registration.head.sequence <= last.sequence and not is_repeated:
+            _refuse(RegistrationRefusal.OLD)
+
+    def _check_room(self, registration: Registration, unix_now: float) -> None:
+        """See that the tag is free or the user's own, and that the tables have room."""
+        held = self._tags.get(registration.tag)
+        if held is not None and held.expires > unix_now:
+            if held.identity != registration.identity:
+                _refuse(RegistrationRefusal.TAG)
+            return
+        limit = self._config.max_tags
+        if len(self._tags) >= limit or len(self._last) >= 2 * limit:
+            self.sweep(unix_now)
+        if len(self._tags) >= limit or len(self._last) >= 2 * limit:
+            _refuse(RegistrationRefusal.FULL)
+
+    def _agree(self, state: _Circuit, registration: Registration) -> None:
+        head = registration.head
+        until = head.issued + 2 * CLOCK_SKEW
+        digest = sha256(registration.raw)
+        key = (registration.identity, head.period)
+        self._last[key] = _Last(head.sequence, digest, until)
+        state.agreed[head.period] = head.encode()
+        while len(state.agreed) > _PERIODS_AT_ONCE:
+            del state.agreed[min(state.agreed)]
+
+    def _serve_tag(
+        self, state: _Circuit, circuit: int, registration: Registration
+    ) -> None:
+        """Send introductions for the tag this way, taking it from an older circuit."""
+        tag, identity = registration.tag, registration.identity
+        held = self._tags.get(tag)
+        if held is not None:
+            del self._circuits[held.circuit].tags[tag]
+        if held is not None and held.identity == identity:
+            window = held.introductions
+        else:
+            window = SlidingWindow(self._config.introductions_per_minute, _MINUTE)
+        self._tags[tag] = _Tag(identity, circuit, registration.head.expires, window)
+        state.tags[tag] = None
+        while len(state.tags) > self._config.tags_per_circuit:
+            oldest = next(iter(state.tags))
+            del state.tags[oldest], self._tags[oldest]
+
+    def _consent(self, registration: Registration) -> Registered:
+        # Whoever asks for longer than a point vouches for its endpoints wants to be
+        # known as absent: consent without endpoints says just that.
+        is_online = registration.head.lifetime <= ONLINE_LIFETIME
+        endpoints = self._endpoints()[:MAX_ENDPOINTS] if is_online else ()
+        keys = (registration.contact_key, registration.tag)
+        place = Place(NodeId(self._identity.public), *keys, endpoints)
+        text = place.consent_text(self._network, registration.head.encode())
+        return Registered(self._identity.sign(text), endpoints)
+
+    def check_publication(
+        self, circuit: int, record: bytes, *, now: Monotonic
+    ) -> PublicationRefusal | None:
+        """Tell whether a record is what was agreed over this circuit; None if so.
+
+        Whether the record itself is good is up to the DHT, which parses it.
+        """
+        state = self._circuits.get(circuit)
+        if state is None or record[:HEAD_SIZE] not in state.agreed.values():
+            return PublicationRefusal.NOT_AGREED
+        if not state.publications.admit(now):
+            return PublicationRefusal.TOO_OFTEN
+        return None
+
+    def route_introduction(
+        self, circuit: int, data: bytes, *, now: Monotonic, unix_now: float
+    ) -> int | IntroductionStatus:
+        """Return the key of the circuit to pass an introduction over, or the answer.
+
+        After a key the owner must call `introduction_ended` once.
+
+        Args:
+            circuit: The caller's circuit; one introduction each, whatever becomes of it.
+            data: The 1,520 bytes.
+            now: For rates and replays.
+            unix_now: For the life of the registration.
+        """
+        try:
+            request = IntroduceRequest.decode(data)
+        except DecodeError:
+            return IntroductionStatus.REFUSED
+        if circuit in self._introduced or circuit in self._circuits:
+            return IntroductionStatus.REFUSED
+        is_full = len(self._introduced) >= self._config.max_introducing_circuits
+        if is_full or self._replays.is_full(now):
+            return IntroductionStatus.BUSY
+        self._introduced.add(circuit)
+        tag = self._tags.get(request.tag)
+        if tag is None or tag.expires <= unix_now:
+            return IntroductionStatus.NO_SUCH_TAG
+        return self._admit_introduction(tag, sha256(request.sealed), now)
+
+    def _admit_introduction(
+        self, tag: _Tag, digest: bytes, now: Monotonic
+    ) -> int | IntroductionStatus:
+        if digest in self._replays:
+            return IntroductionStatus.REFUSED
+        if self._pending >= self._config.pending_introductions:
+            return IntroductionStatus.BUSY
+        if not tag.introductions.admit(now):
+            return IntroductionStatus.BUSY
+        self._replays.remember(digest, now)
+        self._pending += 1
+        return tag.circuit
+
+    def introduction_ended(self) -> None:
+        """Count that an introduction is no longer under way."""
+        self._pending -= 1
+
+    def circuit_closed(self, circuit: int) -> None:
+        """Forget everything about a circuit; any key is fine."""
+        self._introduced.discard(circuit)
+        state = self._circuits.pop(circuit, None)
+        if state is not None:
+            for tag in state.tags:
+                del self._tags[tag]
+
+    def sweep(self, unix_now: float) -> None:
+        """Forget what has ended by itself; the owner calls this every minute or so."""
+        for key in [key for key, last in self._last.items() if last.until < unix_now]:
+            del self._last[key]
+        for name in [n for n, tag in self._tags.items() if tag.expires <= unix_now]:
+            tag = self._tags.pop(name)
+            del self._circuits[tag.circuit].tags[name]
+
+    def _new_circuit(self) -> _Circuit:
+        return _Circuit(
+            SlidingWindow(self._config.registrations_per_minute, _MINUTE),
+            SlidingWindow(self._config.publications_per_minute, _MINUTE),
+        )
+
+
+def _refuse(reason: RegistrationRefusal) -> None:
+    raise RegistrationRefusedError(reason)

@@ -1,0 +1,41 @@
+"""Plain counters of the presence services; ``metrics.py`` shows them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class PresenceStats:
+    """What happened since the start; reasons come from enums only.
+
+    Attributes:
+        registered: Registrations agreed to.
+        registrations_refused: By reason.
+        published: Records given to the DHT.
+        publications_refused: By reason.
+        introductions: By what became of them.
+        lookups: Answers to circuits, by state or reason of refusal.
+        cache_hits: Look-ups answered from the gateway's cache.
+        stores: Records offered to this discovery node, by what became of them.
+        dht_requests: Requests answered, by kind.
+        dht_dropped: Requests not answered, by reason.
+        dht_asked: Requests made to other nodes.
+        dht_failed: Of these, without a usable answer.
+        records_bad: Records in answers that were refused, by reason.
+        requests_bad: Requests over circuits that were not well-formed.
+    """
+
+    registered: int = 0
+    registrations_refused: Counter[str] = field(default_factory=Counter)
+    published: int = 0
+    publications_refused: Counter[str] = field(default_factory=Counter)
+    introductions: Counter[str] = field(default_factory=Counter)
+    lookups: Counter[str] = field(default_factory=Counter)
+    cache_hits: int = 0
+    stores: Counter[str] = field(default_factory=Counter)
+    dht_requests: Counter[str] = field(default_factory=Counter)
+    dht_dropped: Counter[str] = field(default_factory=Counter)
+    dht_asked: int = 0
+    dht_failed: int = 0
+    records_bad: Counter[str] = field(default_factory=Counter)
+    requests_bad: int = 0
