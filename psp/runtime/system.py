@@ -1,0 +1,44 @@
+"""What a process asks of the operating system when it starts."""
+
+import asyncio
+import ctypes
+import importlib.util
+import resource
+import sys
+
+_PR_SET_DUMPABLE = 4
+"""From linux/prctl.h."""
+
+
+def harden() -> tuple[str, ...]:
+    """Keep this process's memory out of core files and other processes (R-SEC-1).
+
+    Returns:
+        What this system refused, in words for the log; empty if nothing.
+    """
+    refused = []
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (OSError, ValueError) as error:
+        refused.append(f"core files cannot be switched off: {error}")
+    if not _forbid_dumps():
+        refused.append("this system has no PR_SET_DUMPABLE: debuggers can read memory")
+    return tuple(refused)
+
+
+def _forbid_dumps() -> bool:
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+
+
+def new_event_loop(*, prefers_uvloop: bool = True) -> asyncio.AbstractEventLoop:
+    """Return a fresh loop: uvloop where it is installed and wanted, else asyncio's.
+
+    For ``asyncio.Runner(loop_factory=…)``.
+    """
+    if prefers_uvloop and importlib.util.find_spec("uvloop") is not None:
+        import uvloop  # noqa: PLC0415 - not installed everywhere
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
