@@ -185,6 +185,10 @@ class UdpSocket:
             self._loop.remove_reader(self._socket.fileno())
             self._loop = None
 
+    def fileno(self) -> int:
+        """Return the file descriptor, for pollers and socket options."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Stop reading and give the port back; harmless when repeated."""
         self.stop_reading()
