@@ -1,0 +1,101 @@
+"""Which packets are missing, and when to ask for them again (RFC 4585 section 6.2.1).
+
+aiortc asks once, when it sees a gap, so that a lost request or a lost answer waits for
+the next gap. Here every missing packet has a timer. The pause between two requests
+follows the round trip as measured on packets that were asked for once.
+"""
+
+from dataclasses import dataclass
+
+from psp.units import Monotonic, Seconds
+
+REORDER_PATIENCE = Seconds(0.005)
+"""Before the first request: a packet may only have been overtaken."""
+
+MAX_TRIES = 8
+MAX_PER_REPORT = 100
+"""Sequence numbers in one request: at most 400 bytes of NACK entries."""
+
+_FIRST_PAUSE = 0.15
+_MIN_PAUSE = 0.04
+_MAX_PAUSE = 0.4
+_PAUSE_OF_ROUND_TRIP = 1.5
+"""Our choice: below 1.5 round trips, jitter alone doubles the retransmissions."""
+
+
+@dataclass(slots=True)
+class _Gap:
+    noticed: Monotonic
+    asked: Monotonic | None = None
+    tries: int = 0
+
+
+class MissingPackets:
+    """The gaps of one stream. Its owner bounds it by giving gaps up."""
+
+    def __init__(self) -> None:
+        self._gaps: dict[int, _Gap] = {}
+        self._round_trip: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._gaps)
+
+    @property
+    def pause(self) -> Seconds:
+        """Seconds from one request to the next."""
+        if self._round_trip is None:
+            return Seconds(_FIRST_PAUSE)
+        pause = self._round_trip * _PAUSE_OF_ROUND_TRIP
+        return Seconds(min(_MAX_PAUSE, max(_MIN_PAUSE, pause)))
+
+    def notice(self, sequences: range, now: Monotonic) -> None:
+        """Remember that these packets have not come."""
+        for sequence in sequences:
+            self._gaps[sequence] = _Gap(now)
+
+    def resolve(self, sequence: int, now: Monotonic) -> bool:
+        """Forget a packet that came; tell whether it was missing."""
+        gap = self._gaps.pop(sequence, None)
+        if gap is None:
+            return False
+        if gap.tries == 1 and gap.asked is not None:
+            sample = now - gap.asked
+            old = self._round_trip
+            self._round_trip = sample if old is None else old + (sample - old) / 4
+        return True
+
+    def give_up_below(self, sequence: int) -> int:
+        """Forget everything before ``sequence``; return how many that were."""
+        old = [missing for missing in self._gaps if missing < sequence]
+        for missing in old:
+            del self._gaps[missing]
+        return len(old)
+
+    def noticed_at(self, sequence: int) -> Monotonic | None:
+        """Return when a packet was found missing, None if it is not."""
+        gap = self._gaps.get(sequence)
+        return None if gap is None else gap.noticed
+
+    def due(self, now: Monotonic) -> list[int]:
+        """Return what to ask for now, in order, and count it as asked."""
+        due: list[int] = []
+        for sequence in sorted(self._gaps):
+            gap = self._gaps[sequence]
+            when = self._next_request(gap)
+            if when is not None and when <= now and len(due) < MAX_PER_REPORT:
+                gap.asked = now
+                gap.tries += 1
+                due.append(sequence)
+        return due
+
+    def next_request(self) -> Monotonic | None:
+        """Return when `due` will have something, None for never."""
+        times = [self._next_request(gap) for gap in self._gaps.values()]
+        return min((when for when in times if when is not None), default=None)
+
+    def _next_request(self, gap: _Gap) -> Monotonic | None:
+        if gap.tries >= MAX_TRIES:
+            return None
+        if gap.asked is None:
+            return Monotonic(gap.noticed + REORDER_PATIENCE)
+        return Monotonic(gap.asked + self.pause)
