@@ -187,6 +187,9 @@ class KemKey:
         except ValueError:
             raise HandshakeError("ML-KEM ciphertext has the wrong length") from None
 
+    def __repr__(self) -> str:
+        return "KemKey([scrubbed])"
+
 
 def kem_generate(entropy: Entropy) -> KemKey:
     """Return a new ML-KEM-768 key pair."""

@@ -11,6 +11,15 @@ Ask `ReplayWindow.is_fresh` before the AEAD (a forgery must be cheap) and call
 `ReplayWindow.accept` after a good tag only (a forgery must not move the window).
 """
 
+import functools
+
+
+@functools.cache
+def _all_ones(size: int) -> int:
+    # One integer for all windows of a size: the protocol has two sizes, a relay 20,000
+    # windows.
+    return (1 << size) - 1
+
 
 class ReplayWindow:
     """The newest ``size`` counters of one key.
@@ -33,7 +42,7 @@ class ReplayWindow:
         self.highest = start - 1
         self._size = size
         self._run_start = start
-        self._mask = (1 << size) - 1
+        self._mask = _all_ones(size)
         # Bit i stands for counter run_start - 1 - i. What is before the first counter
         # passes as seen.
         self._older = self._mask
