@@ -1,0 +1,17 @@
+"""The DHT on discovery nodes: kademlia's table and node under rules of our own.
+
+The only package that imports ``kademlia`` (2.2.3, with rpcudp 5.0.1, both pinned). What
+stock code would do wrong is replaced by subclasses:
+
+========================  ====================================  ===========
+stock                     here                                  module
+========================  ====================================  ===========
+datagrams, pickled state  SERVICE cells on relays' links; none  `protocol`
+``rpc_*`` on any message  four typed messages                   `messages`
+contacts by claim         nodes the registry elected            `members`
+``find_neighbors``        really the nearest                    `table`
+crawl to the first value  validated crawl to r nodes            `lookup`
+any value, kept for ever  checked records that end              `storage`
+``get``, ``set``          disabled                              `server`
+========================  ====================================  ===========
+"""

@@ -1,0 +1,247 @@
+"""Crawling towards a location: find a record, or store one, on the r nearest members.
+
+Differs from stock's spiders:
+
+* no rounds: whoever is late by the soft timeout gives up its place, and may still
+  answer;
+* every record is validated before it counts, the newest counts, and the crawl goes on
+  to the r nearest that answer; `Lookup.agreed` tells when a quorum is of one mind;
+* only members enter, at most ``max_requests`` are asked, and no answer can break it.
+"""
+
+import asyncio
+import enum
+from bisect import insort
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from kademlia.crawling import SpiderCrawl
+from kademlia.node import Node
+
+from presence.config import DhtConfig
+from presence.dht.protocol import PresenceProtocol
+from psp.netdoc.presence_record import OuterRecord, RecordRefusedError
+
+_SURE = 2
+"""Voices after which late nodes are waited for no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one node's answer came to.
+
+    Attributes:
+        record: As received; nothing of it is checked.
+        contacts: Members it named.
+    """
+
+    record: bytes | None = None
+    contacts: tuple[Node, ...] = ()
+
+
+Ask = Callable[[Node], Awaitable[Reply | None]]
+"""Asks one member; None counts as a failure."""
+
+Validate = Callable[[bytes], OuterRecord]
+"""Raises `RecordRefusedError` for whatever is not a record of what is looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookupResult:
+    """What a crawl came to.
+
+    Attributes:
+        record: The newest valid record; None if nobody had one.
+        holders: How many gave just this one.
+        answered: Nodes that did.
+        asked: Requests made.
+        bad: Records refused, by reason.
+    """
+
+    record: OuterRecord | None
+    holders: int
+    answered: int
+    asked: int
+    bad: tuple[str, ...]
+
+
+class _State(enum.Enum):
+    ASKED = enum.auto()
+    LATE = enum.auto()
+    ANSWERED = enum.auto()
+    FAILED = enum.auto()
+
+
+@dataclass(slots=True)
+class _Pending:
+    node: Node
+    asked_at: float
+
+
+@dataclass(slots=True)
+class _Votes:
+    """Who gave which valid record."""
+
+    voters: dict[OuterRecord, set[bytes]] = field(default_factory=dict)
+
+    def add(self, record: OuterRecord, voter: bytes) -> None:
+        self.voters.setdefault(record, set()).add(voter)
+
+    def newest(self) -> OuterRecord | None:
+        return max(
+            self.voters, key=lambda each: (each.head.sequence, each.raw), default=None
+        )
+
+    def count(self) -> int:
+        newest = self.newest()
+        return len(self.voters[newest]) if newest is not None else 0
+
+
+class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
+    """One crawl; use once.
+
+    Attributes:
+        agreed: Done when a quorum gave the same newest record.
+    """
+
+    def __init__(
+        self,
+        protocol: PresenceProtocol,
+        target: Node,
+        seeds: Iterable[Node],
+        *,
+        config: DhtConfig,
+        ask: Ask,
+        validate: Validate | None = None,
+    ) -> None:
+        """Prepare a crawl.
+
+        Args:
+            protocol: Whose contacts and timeouts to use.
+            target: Where to.
+            seeds: Members to begin with, in any order.
+            config: Width, parallelism, quorum and bounds.
+            ask: What to ask each of them.
+            validate: Checks records; None when no records are looked for.
+        """
+        super().__init__(protocol, target, [], config.replicas, config.parallelism)
+        self.agreed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._config = config
+        self._ask = ask
+        self._validate = validate
+        self._order: list[tuple[int, bytes]] = []
+        self._nodes: dict[bytes, Node] = {}
+        self._states: dict[bytes, _State] = {}
+        self._votes = _Votes()
+        self._checked: dict[bytes, OuterRecord | None] = {}
+        self._bad: list[str] = []
+        self._pending: dict[asyncio.Task[Reply | None], _Pending] = {}
+        for seed in seeds:
+            self._add(seed)
+
+    def vote(self, record: OuterRecord, voter: bytes) -> None:
+        """Count a record that is already known to be valid."""
+        self._votes.add(record, voter)
+        if self._votes.count() >= self._config.quorum and not self.agreed.done():
+            self.agreed.set_result(None)
+
+    def result(self) -> LookupResult:
+        """Return what is known so far."""
+        states = list(self._states.values())
+        return LookupResult(
+            self._votes.newest(),
+            self._votes.count(),
+            states.count(_State.ANSWERED),
+            len(states),
+            tuple(self._bad),
+        )
+
+    async def find(self) -> LookupResult:
+        """Crawl to the end; requests still out then end by themselves."""
+        while True:
+            self._start_requests()
+            if not self._pending or self._is_settled():
+                return self.result()
+            done, _ = await asyncio.wait(
+                self._pending,
+                timeout=self._patience(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            self._mark_late()
+            for task in done:
+                self._take(self._pending.pop(task).node, task.result())
+
+    def _start_requests(self) -> None:
+        now = asyncio.get_running_loop().time()
+        free = self.alpha - self._count_asked()
+        for node in self._front():
+            if free <= 0 or len(self._states) >= self._config.max_requests:
+                return
+            if node.id in self._states:
+                continue
+            self._states[node.id] = _State.ASKED
+            task = self.protocol.spawn(self._ask(node))
+            self._pending[task] = _Pending(node, now)
+            free -= 1
+
+    def _front(self) -> list[Node]:
+        """Return the nearest nodes that have neither failed nor are late."""
+        front = []
+        for _, each in self._order:
+            if self._states.get(each) not in {_State.FAILED, _State.LATE}:
+                front.append(self._nodes[each])
+                if len(front) == self.ksize:
+                    break
+        return front
+
+    def _count_asked(self) -> int:
+        pending = self._pending.values()
+        return sum(self._states[each.node.id] is _State.ASKED for each in pending)
+
+    def _is_settled(self) -> bool:
+        """Tell whether only late nodes are missing, and the answer does not need them."""
+        is_sure = self._validate is None or self._votes.count() >= _SURE
+        return is_sure and not self._count_asked()
+
+    def _patience(self) -> float | None:
+        """Return the seconds until the next node is late; None when all are."""
+        now = asyncio.get_running_loop().time()
+        due = [
+            pending.asked_at + self.protocol.soft_timeout - now
+            for pending in self._pending.values()
+            if self._states[pending.node.id] is _State.ASKED
+        ]
+        return max(min(due), 0.0) if due else None
+
+    def _mark_late(self) -> None:
+        latest = asyncio.get_running_loop().time() - self.protocol.soft_timeout
+        for task, pending in self._pending.items():
+            is_asked = self._states[pending.node.id] is _State.ASKED
+            if is_asked and not task.done() and pending.asked_at <= latest:
+                self._states[pending.node.id] = _State.LATE
+
+    def _take(self, node: Node, reply: Reply | None) -> None:
+        if reply is None:
+            self._states[node.id] = _State.FAILED
+            return
+        self._states[node.id] = _State.ANSWERED
+        if reply.record is not None and self._validate is not None:
+            self._take_record(node, reply.record, self._validate)
+        for contact in reply.contacts:
+            self._add(contact)
+
+    def _take_record(self, node: Node, raw: bytes, validate: Validate) -> None:
+        if raw not in self._checked:
+            try:
+                self._checked[raw] = validate(raw)
+            except RecordRefusedError as refused:
+                self._checked[raw] = None
+                self._bad.append(refused.reason)
+        record = self._checked[raw]
+        if record is not None:
+            self.vote(record, node.id)
+
+    def _add(self, node: Node) -> None:
+        if node.id not in self._nodes:
+            self._nodes[node.id] = node
+            insort(self._order, (self.node.distance_to(node), node.id))

@@ -1,0 +1,166 @@
+"""DHT messages: MessagePack arrays in SERVICE cells (service 1; SPEC.md §6.3).
+
+Each array begins with a number that tells its kind. Decoding is typed and bounded:
+unknown kinds, missing, further or ill-sized elements are a `DecodeError`.
+"""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from psp.errors import DecodeError
+from psp.netdoc.presence_record import LOCATION_SIZE, RECORD_SIZE, SLOTS
+from psp.wire.presence import ANY_SLOT
+
+MAX_MESSAGE = 1_183
+"""Bytes that one SERVICE cell carries."""
+ANSWER_NODES = 8
+"""Node ids per answer."""
+MAX_REASON = 16
+
+DhtId = Annotated[
+    bytes, msgspec.Meta(min_length=LOCATION_SIZE, max_length=LOCATION_SIZE)
+]
+RecordBytes = Annotated[
+    bytes, msgspec.Meta(min_length=RECORD_SIZE, max_length=RECORD_SIZE)
+]
+Slot = Annotated[int, msgspec.Meta(ge=0, lt=SLOTS)]
+SlotWanted = Annotated[int, msgspec.Meta(ge=0, le=ANY_SLOT)]
+Sequence = Annotated[int, msgspec.Meta(ge=0)]
+NodeList = Annotated[tuple[DhtId, ...], msgspec.Meta(max_length=ANSWER_NODES)]
+HeldList = Annotated[tuple[tuple[Slot, Sequence], ...], msgspec.Meta(max_length=SLOTS)]
+Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
+
+
+class Ping(
+    msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True
+):
+    """Are you there?"""
+
+
+class FindNode(
+    msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unknown_fields=True
+):
+    """Which members do you know nearest to this?
+
+    Attributes:
+        target: A DHT id or location, 20 bytes.
+    """
+
+    target: DhtId
+
+
+class FindValue(
+    msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown_fields=True
+):
+    """Which record have you here?
+
+    Attributes:
+        location: 20 bytes.
+        slot: 0 … 2, or 255 for the newest.
+    """
+
+    location: DhtId
+    slot: SlotWanted
+
+
+class Store(
+    msgspec.Struct, frozen=True, array_like=True, tag=4, forbid_unknown_fields=True
+):
+    """Keep this record.
+
+    Attributes:
+        location: Where it belongs; computed again by the receiver.
+        record: 450 bytes.
+    """
+
+    location: DhtId
+    record: RecordBytes
+
+
+class Pong(
+    msgspec.Struct, frozen=True, array_like=True, tag=17, forbid_unknown_fields=True
+):
+    """Yes."""
+
+
+class Nodes(
+    msgspec.Struct, frozen=True, array_like=True, tag=18, forbid_unknown_fields=True
+):
+    """These.
+
+    Attributes:
+        nodes: DHT ids, nearest first, at most 8; the asker knows their keys.
+    """
+
+    nodes: NodeList
+
+
+class Value(
+    msgspec.Struct, frozen=True, array_like=True, tag=19, forbid_unknown_fields=True
+):
+    """This one, or none.
+
+    Attributes:
+        record: 450 bytes, or None.
+        held: Slot and sequence of every record held here; a hint, as anybody may lie.
+        nodes: DHT ids nearer to the location, at most 8.
+    """
+
+    record: RecordBytes | None
+    held: HeldList
+    nodes: NodeList
+
+
+class Stored(
+    msgspec.Struct, frozen=True, array_like=True, tag=20, forbid_unknown_fields=True
+):
+    """Done, or why not.
+
+    Attributes:
+        refusal: Empty when the record is held now.
+    """
+
+    refusal: Reason
+
+
+Request = Ping | FindNode | FindValue | Store
+Answer = Pong | Nodes | Value | Stored
+
+MessageT = TypeVar("MessageT")
+
+_ENCODER = msgspec.msgpack.Encoder()
+_REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+
+
+def encode(message: Request | Answer) -> bytes:
+    """Return a message's bytes; all kinds fit one SERVICE cell."""
+    return _ENCODER.encode(message)
+
+
+def decode_request(data: bytes) -> Request:
+    """Read a request.
+
+    Raises:
+        DecodeError: And nothing else, for any bytes.
+    """
+    return _decode(_REQUESTS, data)
+
+
+def decode_answer(data: bytes) -> Answer:
+    """Read an answer.
+
+    Raises:
+        DecodeError: And nothing else, for any bytes.
+    """
+    return _decode(_ANSWERS, data)
+
+
+def _decode(decoder: "msgspec.msgpack.Decoder[MessageT]", data: bytes) -> MessageT:
+    if len(data) > MAX_MESSAGE:
+        raise DecodeError(f"DHT message of {len(data)} bytes")
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"not a DHT message: {type(error).__name__}") from None

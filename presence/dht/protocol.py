@@ -1,0 +1,265 @@
+"""Asking and answering DHT messages over the relays' links.
+
+rpcudp's part is replaced altogether: no datagram, no message id, no call by name. A
+request is one SERVICE cell on an authenticated link and so is its answer; who asks is
+who the link says, whatever the message claims.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import NoReturn, TypeVar
+
+from kademlia.node import Node
+from kademlia.protocol import KademliaProtocol
+
+from presence.config import DhtConfig
+from presence.dht.members import Members
+from presence.dht.messages import (
+    ANSWER_NODES,
+    Answer,
+    FindNode,
+    FindValue,
+    Nodes,
+    Ping,
+    Pong,
+    Request,
+    Store,
+    Stored,
+    Value,
+    decode_answer,
+    decode_request,
+    encode,
+)
+from presence.dht.storage import ShutStorage
+from presence.dht.table import PresenceTable
+from presence.limits import TokenBuckets
+from presence.record_store import RecordStore
+from presence.stats import PresenceStats
+from psp.errors import DecodeError, LocalProtocolError
+from psp.ids import NodeId
+from psp.netdoc.presence_record import OuterRecord
+from psp.runtime.ports import LinkPort
+from psp.units import Monotonic, Seconds
+from psp.wire.presence import ANY_SLOT
+
+DHT_SERVICE = 1
+"""Number of the DHT in SERVICE cells (SPEC.md §2)."""
+_CHECK_INTERVAL = Seconds(60)
+"""Between two pings of one contact: full buckets would ask at every message."""
+_FAR_FACTOR = 2
+"""Records are kept by the r nearest; twice that forgives lists of different age."""
+
+ResultT = TypeVar("ResultT")
+
+
+class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
+    """Both ends of the four DHT messages, and the contacts they yield.
+
+    Attributes:
+        soft_timeout: Seconds after which an answer is late, from what was seen so far.
+    """
+
+    def __init__(
+        self,
+        config: DhtConfig,
+        *,
+        members: Members,
+        links: LinkPort,
+        records: RecordStore,
+        stats: PresenceStats,
+        unix_time: Callable[[], float],
+    ) -> None:
+        super().__init__(Node(members.own_id), ShutStorage(records), config.bucket_size)
+        self.router = PresenceTable(self, config.bucket_size, self.source_node)
+        self._config = config
+        self._members = members
+        self._links = links
+        self._records = records
+        self._stats = stats
+        self._unix_time = unix_time
+        self._smoothed_rtt = 0.1
+        self._rtt_variation = 0.05
+        self._strikes: dict[bytes, int] = {}
+        self._checked: OrderedDict[bytes, float] = OrderedDict()
+        self._tasks: set[asyncio.Task[object]] = set()
+        rate, burst = config.requests_per_second, config.request_burst
+        self._requests: TokenBuckets[NodeId] = TokenBuckets(
+            rate, burst, config.max_peers
+        )
+        stores = config.stores_per_minute
+        self._stores: TokenBuckets[NodeId] = TokenBuckets(
+            stores / 60, stores, config.max_peers
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # rpcudp's turns any misspelt attribute into a call of a remote procedure.
+        raise AttributeError(name)
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        """Refuse: the DHT has no socket."""
+        del data, addr
+        raise LocalProtocolError("the DHT travels on links")
+
+    @property
+    def soft_timeout(self) -> float:
+        """SRTT + 4 RTTVAR (RFC 6298), within the configured bounds."""
+        estimate = self._smoothed_rtt + 4 * self._rtt_variation
+        soft, hard = self._config.soft_timeout, self._config.hard_timeout
+        return min(max(estimate, soft), hard)
+
+    # ---- asking
+
+    def spawn(
+        self, work: Coroutine[object, object, ResultT]
+    ) -> "asyncio.Task[ResultT]":
+        """Run something until it ends or `close` is called."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """End everything that was spawned."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def request(self, contact: Node, message: Request) -> Answer | None:
+        """Ask a member; None without a well-formed answer within the hard timeout."""
+        node_id = self._members.node_id(contact.id)
+        if node_id is None:
+            return None
+        self._stats.dht_asked += 1
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        within = self._config.hard_timeout
+        data = await self._links.request(node_id, DHT_SERVICE, encode(message), within)
+        answer = None
+        if data is not None:
+            self._measure(loop.time() - asked_at)
+            try:
+                answer = decode_answer(data)
+            except DecodeError:
+                answer = None
+        self._judge(contact, is_good=answer is not None)
+        return answer
+
+    def check_contact(self, node: Node) -> None:
+        """Ping a contact, at most once a minute; two failures cost it its place."""
+        now = asyncio.get_running_loop().time()
+        if now - self._checked.get(node.id, -_CHECK_INTERVAL) < _CHECK_INTERVAL:
+            return
+        self._checked[node.id] = now
+        self._checked.move_to_end(node.id)
+        if len(self._checked) > self._config.max_peers:
+            self._checked.popitem(last=False)
+        _ = self.spawn(self.request(node, Ping()))
+
+    async def call_ping(self, node_to_ask: Node) -> None:
+        """Stand in for stock's ping, which nothing here calls."""
+        self.check_contact(node_to_ask)
+
+    def welcome_if_new(self, node: Node) -> None:
+        """Add a contact that has shown life, if it is elected; hand nothing over."""
+        if self._members.contact(node.id) is not None:
+            self.router.add_contact(node)
+
+    def sync(self) -> None:
+        """Make the table agree with the registry."""
+        for contact in self.router.contacts():
+            if self._members.contact(contact.id) is None:
+                self.router.remove_contact(contact)
+                self._strikes.pop(contact.id, None)
+        for contact in self._members.contacts():
+            if self.router.is_new_node(contact):
+                self.router.add_contact(contact)
+
+    def _measure(self, round_trip: float) -> None:
+        error = round_trip - self._smoothed_rtt
+        self._smoothed_rtt += error / 8
+        self._rtt_variation += (abs(error) - self._rtt_variation) / 4
+
+    def _judge(self, contact: Node, *, is_good: bool) -> None:
+        if is_good:
+            self._strikes.pop(contact.id, None)
+            self.welcome_if_new(contact)
+            return
+        self._stats.dht_failed += 1
+        strikes = self._strikes.get(contact.id, 0) + 1
+        if strikes < self._config.strikes:
+            self._strikes[contact.id] = strikes
+        else:
+            self._strikes.pop(contact.id, None)
+            self.router.remove_contact(contact)
+
+    # ---- answering
+
+    async def answer(self, peer: NodeId, data: bytes) -> bytes | None:
+        """Answer a relay's request; None for whatever deserves none."""
+        now = Monotonic(asyncio.get_running_loop().time())
+        if not self._members.is_member:
+            self._stats.dht_dropped["not_member"] += 1
+            return None
+        if not self._requests.admit(peer, now):
+            self._stats.dht_dropped["too_often"] += 1
+            return None
+        try:
+            request = decode_request(data)
+        except DecodeError:
+            self._stats.dht_dropped["malformed"] += 1
+            return None
+        contact = self._members.contact_of(peer)
+        if contact is not None:
+            self.welcome_if_new(contact)
+        self._stats.dht_requests[type(request).__name__] += 1
+        return encode(self._answer(peer, contact, request, now))
+
+    def _answer(
+        self, peer: NodeId, contact: Node | None, request: Request, now: Monotonic
+    ) -> Answer:
+        match request:
+            case Ping():
+                return Pong()
+            case FindNode():
+                return Nodes(self._near(request.target, contact))
+            case FindValue():
+                return self._find_value(request, contact)
+            case Store():
+                refusal = self._store(peer, request, now)
+                self._stats.stores[refusal or "stored"] += 1
+                return Stored(refusal)
+
+    def _find_value(self, request: FindValue, contact: Node | None) -> Value:
+        held = self._records.held(request.location, self._unix_time())
+        wanted = [
+            outer for outer in held if request.slot in {ANY_SLOT, outer.head.slot}
+        ]
+        slots = tuple((outer.head.slot, outer.head.sequence) for outer in held)
+        near = self._near(request.location, contact)
+        return Value(wanted[0].raw if wanted else None, slots, near)
+
+    def _store(self, peer: NodeId, request: Store, now: Monotonic) -> str:
+        if not self._members.is_registered(peer):
+            return "publisher"
+        if not self._stores.admit(peer, now):
+            return "too_often"
+        width = _FAR_FACTOR * self._config.replicas
+        if not self._members.is_among_nearest(request.location, width):
+            return "far"
+        refusal = self._records.put(
+            request.location, request.record, peer, self._unix_time()
+        )
+        return refusal or ""
+
+    def _near(self, target: bytes, contact: Node | None) -> tuple[bytes, ...]:
+        near = self.router.find_neighbors(Node(target), ANSWER_NODES, contact)
+        return tuple(node.id for node in near)
+
+    # ---- our own records
+
+    def own_record(self, location: bytes, slot: int) -> OuterRecord | None:
+        """Return what this node holds itself: one voice among others."""
+        wanted = None if slot == ANY_SLOT else slot
+        return self._records.newest(location, wanted, self._unix_time())

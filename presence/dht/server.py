@@ -1,0 +1,217 @@
+"""One node's part in the DHT: member or mere user of it.
+
+Look-ups and publications start at the members that the registry puts nearest to the
+location and go on from there by what the answers name. Members answer others; relays
+that are not elected only ask.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from kademlia.network import Server
+from kademlia.node import Node
+
+from presence.config import DhtConfig
+from presence.dht.lookup import Lookup, LookupResult, Reply
+from presence.dht.members import Members
+from presence.dht.messages import FindValue, Store, Stored, Value
+from presence.dht.protocol import DHT_SERVICE, PresenceProtocol
+from presence.record_store import RecordStore
+from presence.stats import PresenceStats
+from psp.errors import LocalProtocolError
+from psp.netdoc.presence_record import (
+    OuterRecord,
+    RecordRefusedError,
+    Refusal,
+)
+from psp.runtime.ports import LinkPort
+from psp.wire.presence import ANY_SLOT
+
+Parse = Callable[[bytes, bytes], OuterRecord]
+"""Takes raw bytes and the location they must belong to; may refuse."""
+
+
+def _shut(*args: object, **settings: object) -> NoReturn:
+    del args, settings
+    raise LocalProtocolError("this part of stock kademlia is not used")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A look-up under way.
+
+    Attributes:
+        lookup: To read what is known so far, and to wait for a quorum.
+        crawl: Ends with the final result.
+    """
+
+    lookup: Lookup
+    crawl: "asyncio.Task[LookupResult]"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A record on its way to the nearest members.
+
+    Attributes:
+        own: 1 if this node holds it itself, else 0.
+        lookup: To read what is known so far.
+        crawl: Ends when all that are to hold it do.
+    """
+
+    own: int
+    lookup: Lookup
+    crawl: "asyncio.Task[LookupResult]"
+
+    @property
+    def stored(self) -> int:
+        """How many nodes hold the record now."""
+        return self.own + self.lookup.result().answered
+
+
+class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
+    """Looks records up and publishes them; serves them when elected."""
+
+    def __init__(
+        self,
+        config: DhtConfig,
+        *,
+        members: Members,
+        links: LinkPort,
+        records: RecordStore,
+        parse: Parse,
+        stats: PresenceStats,
+        unix_time: Callable[[], float],
+    ) -> None:
+        """Wire the parts.
+
+        Args:
+            config: Parameters.
+            members: Who is elected.
+            links: Carries the messages.
+            records: What this node holds for others.
+            parse: Checks records at the present time.
+            stats: Counted into.
+            unix_time: The wall clock.
+        """
+        protocol = PresenceProtocol(
+            config,
+            members=members,
+            links=links,
+            records=records,
+            stats=stats,
+            unix_time=unix_time,
+        )
+        super().__init__(
+            config.bucket_size, config.parallelism, members.own_id, protocol.storage
+        )
+        self.protocol = protocol
+        self._config = config
+        self._members = members
+        self._links = links
+        self._records = records
+        self._parse = parse
+        self._stats = stats
+        self._unix_time = unix_time
+
+    def is_absence(self, result: LookupResult) -> bool:
+        """Tell whether enough members were heard to say that there is no record.
+
+        Our own store is one voice; in a small network all voices are enough.
+        """
+        voices = result.answered + self._members.is_member
+        enough = min(self._config.quorum, len(self._members))
+        return result.record is None and voices >= enough > 0
+
+    def start(self) -> None:
+        """Serve other nodes, and keep the table in step with the registry."""
+        self._links.serve(DHT_SERVICE, self.protocol.answer)
+        _ = self.protocol.spawn(self._keep_in_step())
+
+    async def close(self) -> None:
+        """End everything under way."""
+        await self.protocol.close()
+
+    def search(self, location: bytes, slot: int = ANY_SLOT) -> Search:
+        """Begin to look a record up; our own store is one voice, never a short cut."""
+        quorum = min(self._config.quorum, max(len(self._members), 1))
+
+        async def ask(contact: Node) -> Reply | None:
+            answer = await self.protocol.request(contact, FindValue(location, slot))
+            if not isinstance(answer, Value):
+                return None
+            found = map(self._members.contact, answer.nodes)
+            return Reply(answer.record, tuple(node for node in found if node))
+
+        def validate(raw: bytes) -> OuterRecord:
+            outer = self._parse(raw, location)
+            if slot not in {ANY_SLOT, outer.head.slot}:
+                raise RecordRefusedError(Refusal.FORM)
+            return outer
+
+        target = Node(location)
+        lookup = Lookup(
+            self.protocol,
+            target,
+            self._seeds(target),
+            config=replace(self._config, quorum=quorum),
+            ask=ask,
+            validate=validate,
+        )
+        own = self.protocol.own_record(location, slot)
+        if own is not None:
+            lookup.vote(own, self._members.own_id)
+        return Search(lookup, self.protocol.spawn(self._crawl(lookup)))
+
+    def publish(self, location: bytes, record: bytes) -> "Publication":
+        """Begin to store a record on the r nearest members.
+
+        A member that refuses or is silent is replaced by the next nearest.
+        """
+        config = self._config
+        stored = 0
+        if self._members.is_among_nearest(location, config.replicas):
+            own = self._members.own
+            now = self._unix_time()
+            refusal = self._records.put(location, record, own, now)
+            self._stats.stores[refusal or "stored"] += 1
+            stored = 0 if refusal else 1
+
+        async def ask(contact: Node) -> Reply | None:
+            answer = await self.protocol.request(contact, Store(location, record))
+            is_stored = isinstance(answer, Stored) and not answer.refusal
+            return Reply() if is_stored else None
+
+        wanted = max(config.replicas - stored, 1)
+        target = Node(location)
+        lookup = Lookup(
+            self.protocol,
+            target,
+            self._members.nearest(location, config.bucket_size),
+            config=replace(config, replicas=wanted, parallelism=wanted),
+            ask=ask,
+        )
+        return Publication(stored, lookup, self.protocol.spawn(lookup.find()))
+
+    def _seeds(self, target: Node) -> list[Node]:
+        listed = self._members.nearest(target.id, self._config.replicas)
+        return listed + self.protocol.router.find_neighbors(target)
+
+    async def _crawl(self, lookup: Lookup) -> LookupResult:
+        result = await lookup.find()
+        self._stats.records_bad.update(result.bad)
+        return result
+
+    async def _keep_in_step(self) -> None:
+        while True:
+            self.protocol.sync()
+            await asyncio.sleep(self._config.sync_interval)
+            self._records.sweep(self._unix_time())
+
+    # Stock doors that lead past the rules above: get() takes the first value that
+    # anybody gives, set() stores anything, the state is a pickle, listen() opens a
+    # socket and bootstrap() believes addresses.
+    listen = get = set = set_digest = bootstrap = bootstrap_node = _shut
+    save_state = save_state_regularly = load_state = refresh_table = _shut

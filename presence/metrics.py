@@ -1,0 +1,15 @@
+"""Prometheus view of the presence service; rows are listed in deploy/README.md."""
+
+from prometheus_client import CollectorRegistry
+
+from presence.service import PresenceService
+from psp.runtime.metrics import StatsCollector
+
+
+def register_metrics(service: PresenceService, registry: CollectorRegistry) -> None:
+    """Show a service's counters, ``psp_presence_*``, in a registry of the caller's."""
+    gauges = {
+        "records_held": lambda: len(service.records),
+        "tags_served": lambda: service.tags_served,
+    }
+    registry.register(StatsCollector("presence", lambda: service.stats, gauges))

@@ -1,0 +1,275 @@
+"""The presence service of one relay: presence point, gateway, and DHT when elected.
+
+::
+
+    circuits --REGISTER, PUBLISH, INTRODUCE--> PresencePoint --+
+             --LOOKUP--> gateway ------------------------------+--> PresenceDht
+    links ----SERVICE 1---------------------------------------------^
+
+Every relay is presence point and gateway; discovery nodes also answer in the DHT.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from presence.config import PresenceConfig
+from presence.dht.lookup import LookupResult
+from presence.dht.members import Members
+from presence.dht.server import PresenceDht, Search
+from presence.gateway import GatewayCache
+from presence.point import PresencePoint
+from presence.record_store import RecordStore
+from presence.stats import PresenceStats
+from psp.crypto.keys import SigningKey
+from psp.directory.registry import Registry
+from psp.errors import DecodeError
+from psp.ids import NodeId
+from psp.netdoc.presence_record import OuterRecord, RecordRefusedError, parse
+from psp.netdoc.registration import RegistrationRefusal, RegistrationRefusedError
+from psp.runtime.ports import CircuitPeer, CircuitPort, LinkPort, RefusedError
+from psp.units import Monotonic, Seconds
+from psp.wire.cell import Reason
+from psp.wire.endpoint import Endpoint
+from psp.wire.presence import (
+    Found,
+    FoundState,
+    IntroductionStatus,
+    LookupRequest,
+    Published,
+)
+from psp.wire.relay_message import RelayCommand
+
+_ANSWER_WITHIN = Seconds(2.5)
+"""An asker gives up after 3.3 s (SPEC.md §3); the crawl goes on behind the answer."""
+_SWEEP_INTERVAL = Seconds(60)
+_LIMITS = {RegistrationRefusal.FULL, RegistrationRefusal.TOO_OFTEN}
+
+
+class PresenceService:
+    """Everything presence on one relay.
+
+    Attributes:
+        stats: What happened since the start.
+        records: What this node holds as discovery node.
+    """
+
+    def __init__(
+        self,
+        config: PresenceConfig,
+        *,
+        identity: SigningKey,
+        registry: Registry,
+        circuits: CircuitPort,
+        links: LinkPort,
+        unix_time: Callable[[], float],
+    ) -> None:
+        """Wire the parts; nothing runs before `start`.
+
+        Args:
+            config: Limits and parameters.
+            identity: Of this relay; signs consent.
+            registry: Who is registered and elected.
+            circuits: Requests over circuits that end here.
+            links: Requests to and from other relays.
+            unix_time: The wall clock.
+        """
+        self._config = config
+        self._identity = identity
+        self._registry = registry
+        self._circuits = circuits
+        self._unix_time = unix_time
+        self.stats = PresenceStats()
+        self.records = RecordStore(config.store, self._parse_stored)
+        self._point = PresencePoint(
+            config.point,
+            network=registry.network,
+            identity=identity,
+            has_user=registry.has_user,
+            endpoints=self._endpoints,
+            stats=self.stats,
+        )
+        self._dht = PresenceDht(
+            config.dht,
+            members=Members(registry, NodeId(identity.public)),
+            links=links,
+            records=self.records,
+            parse=self._parse_now,
+            stats=self.stats,
+            unix_time=unix_time,
+        )
+        self._cache = GatewayCache(config.gateway)
+        self._searches: dict[LookupRequest, Search] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def tags_served(self) -> int:
+        """Users reachable through this point now."""
+        return self._point.tags_served
+
+    def start(self) -> None:
+        """Serve; call once, inside the loop."""
+        self._dht.start()
+        serve = self._circuits.serve
+        serve(RelayCommand.REGISTER, self._on_register)
+        serve(RelayCommand.PUBLISH, self._on_publish)
+        serve(RelayCommand.LOOKUP, self._on_lookup)
+        serve(RelayCommand.INTRODUCE, self._on_introduce)
+        self._circuits.on_circuit_closed(self._on_circuit_closed)
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def close(self) -> None:
+        """Stop everything under way."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeper
+        await self._dht.close()
+
+    # ---- presence point
+
+    async def _on_register(self, peer: CircuitPeer, data: bytes) -> bytes:
+        try:
+            registered = self._point.register(
+                peer.key,
+                peer.handshake_hash,
+                data,
+                now=_now(),
+                unix_now=self._unix_time(),
+            )
+        except RegistrationRefusedError as refused:
+            is_limit = refused.reason in _LIMITS
+            reason = Reason.RESOURCE_LIMIT if is_limit else Reason.REFUSED
+            raise RefusedError(reason) from None
+        return registered.encode()
+
+    async def _on_publish(self, peer: CircuitPeer, data: bytes) -> bytes:
+        refusal = self._point.check_publication(peer.key, data, now=_now())
+        if refusal is not None:
+            self.stats.publications_refused[refusal] += 1
+            raise RefusedError(Reason.REFUSED)
+        try:
+            outer = self._parse_now(data, None)
+        except RecordRefusedError as refused:
+            self.stats.publications_refused[refused.reason] += 1
+            raise RefusedError(Reason.REFUSED) from None
+        self.stats.published += 1
+        publication = self._dht.publish(outer.location, data)
+        _ = await asyncio.wait({publication.crawl}, timeout=_ANSWER_WITHIN)
+        return Published(publication.stored).encode()
+
+    async def _on_introduce(self, peer: CircuitPeer, data: bytes) -> bytes:
+        route = self._point.route_introduction(
+            peer.key, data, now=_now(), unix_now=self._unix_time()
+        )
+        if isinstance(route, IntroductionStatus):
+            status = route
+        else:
+            status = await self._introduce(route, data)
+        self.stats.introductions[status.name.lower()] += 1
+        return status.encode()
+
+    async def _introduce(self, circuit: int, data: bytes) -> IntroductionStatus:
+        try:
+            answer = await self._circuits.ask(circuit, RelayCommand.INTRODUCTION, data)
+        finally:
+            self._point.introduction_ended()
+        if answer is None:
+            return IntroductionStatus.BUSY
+        try:
+            return IntroductionStatus.decode(answer)
+        except DecodeError:
+            return IntroductionStatus.REFUSED
+
+    def _on_circuit_closed(self, circuit: int) -> None:
+        self._point.circuit_closed(circuit)
+        self._cache.circuit_closed(circuit)
+
+    def _endpoints(self) -> tuple[Endpoint, ...]:
+        record = self._registry.node(NodeId(self._identity.public))
+        return record.endpoints if record is not None else ()
+
+    # ---- gateway
+
+    async def _on_lookup(self, peer: CircuitPeer, data: bytes) -> bytes:
+        try:
+            request = LookupRequest.decode(data)
+        except DecodeError:
+            self.stats.requests_bad += 1
+            raise RefusedError(Reason.PROTOCOL) from None
+        if not self._cache.admit(peer.key):
+            self.stats.lookups["too_often"] += 1
+            raise RefusedError(Reason.RESOURCE_LIMIT)
+        found = await self._look_up(request)
+        self.stats.lookups[found.state.name.lower()] += 1
+        return found.encode()
+
+    async def _look_up(self, request: LookupRequest) -> Found:
+        cached = self._cache.find(request, _now(), self._unix_time())
+        if cached is not None:
+            self.stats.cache_hits += 1
+            return Found(FoundState.RECORD, cached.raw)
+        search = self._searches.get(request)
+        if search is None:
+            if len(self._searches) >= self._config.gateway.max_lookups:
+                self.stats.lookups["full"] += 1
+                raise RefusedError(Reason.RESOURCE_LIMIT)
+            search = self._begin_search(request)
+        _ = await asyncio.wait(
+            {search.crawl, search.lookup.agreed},
+            timeout=_ANSWER_WITHIN,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        return self._conclude(request, search.lookup.result())
+
+    def _begin_search(self, request: LookupRequest) -> Search:
+        search = self._dht.search(request.location, request.slot)
+        self._searches[request] = search
+
+        def finish(crawl: asyncio.Task[LookupResult]) -> None:
+            del self._searches[request]
+            if not crawl.cancelled() and crawl.exception() is None:
+                self._conclude(request, crawl.result())
+
+        search.crawl.add_done_callback(finish)
+        return search
+
+    def _conclude(self, request: LookupRequest, result: LookupResult) -> Found:
+        """Turn what a crawl knows into an answer; remember a record."""
+        if result.record is not None:
+            self._cache.keep(request, result.record, _now())
+            return Found(FoundState.RECORD, result.record.raw)
+        is_absence = self._dht.is_absence(result)
+        return Found(FoundState.NO_RECORD if is_absence else FoundState.COULD_NOT_ASK)
+
+    # ---- records
+
+    def _parse_now(self, raw: bytes, location: bytes | None) -> OuterRecord:
+        return parse(
+            raw,
+            network=self._registry.network,
+            random_value=self._registry.random_value,
+            unix_now=self._unix_time(),
+            expected_location=location,
+        )
+
+    def _parse_stored(
+        self, raw: bytes, location: bytes, unix_now: float, certified: bytes
+    ) -> OuterRecord:
+        return parse(
+            raw,
+            network=self._registry.network,
+            random_value=self._registry.random_value,
+            unix_now=unix_now,
+            expected_location=location,
+            certified=certified,
+        )
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_INTERVAL)
+            self._point.sweep(self._unix_time())
+
+
+def _now() -> Monotonic:
+    return Monotonic(asyncio.get_running_loop().time())
