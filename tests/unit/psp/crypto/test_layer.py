@@ -300,11 +300,11 @@ def secrets_of(layer):
 def opens(body, counter, keys, methods):
     """Tell whether any of the keys, or what the ratchet makes of them, opens a body."""
     nonce = counter.to_bytes(12)
-    candidates = set(keys)
-    for key in keys:
-        for _ in range(6):
-            candidates |= {ratchet_key(key), ratchet_chain(key)}
-            key = ratchet_chain(key)
+    candidates, chains = set(keys), set(keys)
+    for _ in range(6):
+        candidates |= {ratchet_key(chain) for chain in chains}
+        chains = {ratchet_chain(chain) for chain in chains}
+        candidates |= chains
     ciphers = [aes_gcm(key).decrypt for key in candidates if len(key) == 32]
     for decrypt in [*ciphers, *methods]:
         try:
