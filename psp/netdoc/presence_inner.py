@@ -12,8 +12,10 @@ send a user's callers to a host that did not agree.
 
 import ipaddress
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from psp.crypto import blinding
 from psp.crypto.blinding import Credential
@@ -28,9 +30,12 @@ from psp.netdoc.presence_record import (
     NONCE_END,
     SIGNED_SIZE,
     OuterRecord,
+    RandomValue,
     RecordHead,
     RecordRefusedError,
     Refusal,
+    newest,
+    parse,
     record_text,
 )
 from psp.wire.endpoint import Endpoint
@@ -167,6 +172,53 @@ def open_record(
     if not verify(place.node_id, place.consent_text(network, raw_head), consent):
         raise RecordRefusedError(Refusal.CONSENT)
     return Presence(head, place)
+
+
+def read_records(
+    raws: Iterable[bytes],
+    *,
+    credential: Credential,
+    network: Network,
+    random_value: RandomValue,
+    unix_now: float,
+    is_relay: Callable[[NodeId], bool],
+    floors: Mapping[int, int] = MappingProxyType({}),
+) -> list[Presence]:
+    """Return what of many answers counts: the newest of each slot, newest first.
+
+    Args:
+        raws: Records as any number of gateways gave them; nothing is trusted.
+        credential: Of the user looked for.
+        network: Which network.
+        random_value: Of a period.
+        unix_now: Seconds.
+        is_relay: Tells whether the registry knows a node.
+        floors: By slot, the highest sequence seen before; older records are refused,
+            as somebody may be showing the past.
+    """
+    outers = []
+    for raw in raws:
+        with suppress(RecordRefusedError):
+            outer = parse(
+                raw, network=network, random_value=random_value, unix_now=unix_now
+            )
+            if outer.head.sequence >= floors.get(outer.head.slot, 0):
+                outers.append(outer)
+    found = []
+    # By user first: a stranger's newer record must not hide this user's.
+    mine = [
+        o
+        for o in outers
+        if o.head.blinded == _blinded_or_none(credential, o.head.period)
+    ]
+    for outer in newest(mine):
+        with suppress(RecordRefusedError):
+            found.append(
+                open_record(
+                    outer, credential=credential, network=network, is_relay=is_relay
+                )
+            )
+    return found
 
 
 def _blinded_or_none(credential: Credential, period: int) -> bytes | None:

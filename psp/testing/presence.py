@@ -1,0 +1,420 @@
+"""Ports, registry and users in memory, for tests of presence and of whoever uses it.
+
+Nothing here knows the services: a test gives each relay its `MemoryLinks.port` and
+`MemoryCircuits`, and talks to it over circuits of its own. All of it runs in virtual
+time (`psp.testing.simloop`) as well as on a real loop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from psp.crypto.blinding import PUBLIC_SECRET, Credential
+from psp.crypto.keys import SigningKey
+from psp.crypto.primitives import sha256, x25519_generate, x25519_public
+from psp.directory.registry import NodeRecord, Source
+from psp.entropy import Entropy
+from psp.ids import NodeId, UserId
+from psp.netdoc.presence_inner import (
+    ONLINE_LIFETIME,
+    Place,
+    Presence,
+    read_records,
+    seal,
+)
+from psp.netdoc.presence_keys import DayKey, PresenceKey
+from psp.netdoc.presence_record import RecordHead, locations_at, periods_of
+from psp.netdoc.registration import sign_registration
+from psp.runtime.ports import CircuitHandler, CircuitPeer, LinkHandler, RefusedError
+from psp.units import Seconds, UnixTime
+from psp.wire.endpoint import Endpoint
+from psp.wire.network import Network
+from psp.wire.presence import (
+    ANY_SLOT,
+    Found,
+    FoundState,
+    LookupRequest,
+    Published,
+    Registered,
+)
+from psp.wire.relay_message import RelayCommand
+
+TEST_NETWORK = Network(31_337, bytes(19) + b"\x02")
+
+
+def random_value(period: int) -> bytes:
+    """Return the 32 bytes of a period that every `MemoryRegistry` knows."""
+    return sha256(b"psp-testing-presence", period.to_bytes(8))
+
+
+class MemoryRegistry:
+    """A `psp.directory.registry.Registry` that a test changes by hand.
+
+    Attributes:
+        users: Who is registered.
+        elected: The discovery nodes; call `changed` after touching any of these.
+    """
+
+    def __init__(self, nodes: Iterable[NodeId], elected: Iterable[NodeId]) -> None:
+        self.users: set[UserId] = set()
+        self.elected = set(elected)
+        self._nodes = {
+            node: NodeRecord(node, bytes(32), (_endpoint(i),), bytes(20))
+            for i, node in enumerate(nodes)
+        }
+        self._sequence = 1
+
+    network = TEST_NETWORK
+    source = Source.TRUSTED
+    issued = UnixTime(0)
+    expires = UnixTime(1 << 40)
+
+    @property
+    def sequence(self) -> int:
+        """Rises with every call of `changed`."""
+        return self._sequence
+
+    def changed(self) -> None:
+        """Let readers notice a change."""
+        self._sequence += 1
+
+    def nodes(self) -> Mapping[NodeId, NodeRecord]:
+        """Return every node."""
+        return self._nodes
+
+    def node(self, node_id: NodeId) -> NodeRecord | None:
+        """Return a node's record, if it is registered."""
+        return self._nodes.get(node_id)
+
+    def has_user(self, user_id: UserId) -> bool:
+        """Tell whether a user is registered."""
+        return user_id in self.users
+
+    def discovery_nodes(self) -> tuple[NodeId, ...]:
+        """Return the elected nodes, sorted."""
+        return tuple(sorted(self.elected))
+
+    def trusted_nodes(self) -> tuple[NodeId, ...]:
+        """Return nobody."""
+        return ()
+
+    def random_value(self, period: int) -> bytes | None:
+        """Return the random bytes of any period."""
+        return random_value(period)
+
+
+Tamper = Callable[[NodeId, bytes, bytes | None], bytes | None]
+"""Takes the asker, its request and the honest answer; returns what is sent instead."""
+
+
+class MemoryLinks:
+    """Links between any number of relays.
+
+    Attributes:
+        dead: Relays that neither answer nor are heard.
+        tampers: By relay, what it does to its own answers.
+        latency: Returns the seconds of one way; None for no time at all.
+        requests: How many were made.
+        longest: Length of the longest message so far, in bytes.
+    """
+
+    def __init__(self) -> None:
+        self.dead: set[NodeId] = set()
+        self.tampers: dict[NodeId, Tamper] = {}
+        self.latency: Callable[[], float] | None = None
+        self.requests = 0
+        self.longest = 0
+        self._handlers: dict[tuple[NodeId, int], LinkHandler] = {}
+
+    def port(self, node_id: NodeId) -> "MemoryLinkPort":
+        """Return one relay's `LinkPort`."""
+        return MemoryLinkPort(self, node_id)
+
+    def serve(self, node_id: NodeId, service: int, handler: LinkHandler) -> None:
+        """Call ``handler`` for requests to a relay's service."""
+        self._handlers[node_id, service] = handler
+
+    async def carry(
+        self, source: NodeId, target: NodeId, service: int, data: bytes
+    ) -> bytes | None:
+        """Bring a request over and its answer back; wait for ever if there is none."""
+        self.requests += 1
+        self.longest = max(self.longest, len(data))
+        await self._travel()
+        answer = None
+        handler = self._handlers.get((target, service))
+        if handler is not None and not self.dead & {source, target}:
+            answer = await handler(source, data)
+            if target in self.tampers:
+                answer = self.tampers[target](source, data, answer)
+        if answer is None:
+            await asyncio.get_running_loop().create_future()
+            return None
+        self.longest = max(self.longest, len(answer))
+        await self._travel()
+        return answer
+
+    async def _travel(self) -> None:
+        if self.latency is not None:
+            await asyncio.sleep(self.latency())
+
+
+class MemoryLinkPort:
+    """A `psp.runtime.ports.LinkPort` of one relay."""
+
+    def __init__(self, links: MemoryLinks, node_id: NodeId) -> None:
+        self._links = links
+        self._node_id = node_id
+
+    def serve(self, service: int, handler: LinkHandler) -> None:
+        """Call ``handler`` for every request to this service."""
+        self._links.serve(self._node_id, service, handler)
+
+    async def request(
+        self, node_id: NodeId, service: int, data: bytes, within: Seconds
+    ) -> bytes | None:
+        """Ask another relay; None without an answer in time."""
+        try:
+            async with asyncio.timeout(within):
+                return await self._links.carry(self._node_id, node_id, service, data)
+        except TimeoutError:
+            return None
+
+
+Answering = Callable[[RelayCommand, bytes], Awaitable[bytes | None]]
+"""How an origin answers what a relay asks it."""
+
+
+class MemoryCircuits:
+    """A `psp.runtime.ports.CircuitPort` of one relay, and the circuits that end there."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[RelayCommand, CircuitHandler] = {}
+        self._open: dict[int, MemoryCircuit] = {}
+        self._listeners: list[Callable[[int], None]] = []
+        self._next_key = 1
+
+    def open(self, answering: Answering | None = None) -> "MemoryCircuit":
+        """Return a new circuit that ends at this relay."""
+        key = self._next_key
+        self._next_key += 1
+        peer = CircuitPeer(key, sha256(b"channel", id(self).to_bytes(8), bytes([key])))
+        self._open[key] = MemoryCircuit(self, peer, answering)
+        return self._open[key]
+
+    def serve(self, command: RelayCommand, handler: CircuitHandler) -> None:
+        """Call ``handler`` for every request of this command."""
+        self._handlers[command] = handler
+
+    async def ask(self, key: int, command: RelayCommand, data: bytes) -> bytes | None:
+        """Ask a circuit's origin."""
+        circuit = self._open.get(key)
+        if circuit is None or circuit.answering is None:
+            return None
+        return await circuit.answering(command, data)
+
+    def on_circuit_closed(self, listener: Callable[[int], None]) -> None:
+        """Call ``listener(key)`` whenever a circuit ends."""
+        self._listeners.append(listener)
+
+    async def handle(
+        self, peer: CircuitPeer, command: RelayCommand, data: bytes
+    ) -> bytes:
+        """Let the relay answer an origin's request."""
+        return await self._handlers[command](peer, data)
+
+    def close(self, key: int) -> None:
+        """End a circuit."""
+        if self._open.pop(key, None) is not None:
+            for listener in self._listeners:
+                listener(key)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCircuit:
+    """A circuit as its origin sees it.
+
+    Attributes:
+        circuits: Of the relay at its end.
+        peer: What that relay knows it by.
+        answering: How the origin answers; None for never.
+    """
+
+    circuits: MemoryCircuits = field(repr=False)
+    peer: CircuitPeer
+    answering: Answering | None = None
+
+    async def request(self, command: RelayCommand, data: bytes) -> bytes:
+        """Ask the relay at the end.
+
+        Raises:
+            RefusedError: If it refuses.
+        """
+        return await self.circuits.handle(self.peer, command, data)
+
+    def close(self) -> None:
+        """End the circuit."""
+        self.circuits.close(self.peer.key)
+
+
+class PresenceUser:
+    """A user with all keys, who registers and looks others up.
+
+    Attributes:
+        identity: The registered key.
+        secret: The discovery secret.
+        credential: What contacts find this user with.
+        contact_private: X25519 private key for introductions.
+        sequence: Of the last registration.
+    """
+
+    def __init__(
+        self,
+        entropy: Entropy,
+        *,
+        is_public: bool = False,
+        network: Network = TEST_NETWORK,
+    ) -> None:
+        self.identity = SigningKey.generate(entropy)
+        self.user_id = UserId(self.identity.public)
+        self.secret = PUBLIC_SECRET if is_public else entropy.token(32)
+        self.credential = Credential.derive(self.user_id, self.secret)
+        self.contact_private = x25519_generate(entropy)
+        self.sequence = 0
+        self._network = network
+        self._entropy = entropy
+
+    def day_key(self, period: int) -> DayKey:
+        """Make the key of one period."""
+        return DayKey.make(
+            self.identity, self.credential, self._network, period, self._entropy
+        )
+
+    def presence_key(self, unix_now: float) -> PresenceKey:
+        """Make a key for registrations of the next day."""
+        not_before = UnixTime(int(unix_now))
+        return PresenceKey.make(self.identity, self._network, not_before, self._entropy)
+
+    def place(self, node_id: NodeId, endpoints: tuple[Endpoint, ...] = ()) -> Place:
+        """Return a place at a presence point, under a new tag."""
+        contact = x25519_public(self.contact_private)
+        return Place(node_id, contact, self._entropy.token(16), endpoints)
+
+    def head(
+        self,
+        day: DayKey,
+        unix_now: float,
+        *,
+        slot: int = 0,
+        lifetime: int = ONLINE_LIFETIME,
+    ) -> RecordHead:
+        """Return the head of a new record, with the next sequence number."""
+        self.sequence = max(self.sequence + 1, int(unix_now * 1_000))
+        issued = UnixTime(int(unix_now))
+        return RecordHead.under(day, slot, self.sequence, issued, lifetime)
+
+    def record(
+        self, head: RecordHead, place: Place, consent: bytes, day: DayKey
+    ) -> bytes:
+        """Return the sealed record."""
+        return seal(
+            head.encode(),
+            place,
+            consent,
+            day=day,
+            credential=self.credential,
+            network=self._network,
+            entropy=self._entropy,
+        )
+
+    def agreed_record(
+        self,
+        relay: SigningKey,
+        unix_now: float,
+        *,
+        slot: int = 0,
+        lifetime: int = ONLINE_LIFETIME,
+        period: int | None = None,
+    ) -> bytes:
+        """Return a good record without any service: ``relay`` agrees at once."""
+        number = periods_of(unix_now, 0)[-1] if period is None else period
+        day = self.day_key(number)
+        head = self.head(day, unix_now, slot=slot, lifetime=lifetime)
+        endpoints = (_endpoint(0),) if lifetime <= ONLINE_LIFETIME else ()
+        place = self.place(NodeId(relay.public), endpoints)
+        consent = relay.sign(place.consent_text(self._network, head.encode()))
+        return self.record(head, place, consent, day)
+
+    async def appear(
+        self,
+        circuit: MemoryCircuit,
+        node_id: NodeId,
+        unix_now: float,
+        *,
+        slot: int = 0,
+        lifetime: int = ONLINE_LIFETIME,
+        place: Place | None = None,
+    ) -> int:
+        """Register over a circuit and publish; return the fewest nodes that store it.
+
+        Near midnight there is one record for each period.
+
+        Raises:
+            RefusedError: If the relay refuses.
+        """
+        stored = []
+        where = place or self.place(node_id)
+        for period in periods_of(int(unix_now), lifetime):
+            day = self.day_key(period)
+            head = self.head(day, unix_now, slot=slot, lifetime=lifetime)
+            registration = sign_registration(
+                self.user_id,
+                self.presence_key(unix_now),
+                network=self._network,
+                channel=circuit.peer.handshake_hash,
+                head=head,
+                place=where,
+            )
+            answer = await circuit.request(RelayCommand.REGISTER, registration)
+            registered = Registered.decode(answer)
+            agreed = Place(node_id, where.contact_key, where.tag, registered.endpoints)
+            record = self.record(head, agreed, registered.cosignature, day)
+            answer = await circuit.request(RelayCommand.PUBLISH, record)
+            stored.append(Published.decode(answer).stored)
+        return min(stored)
+
+
+async def look_up(
+    circuits: Iterable[MemoryCircuit],
+    credential: Credential,
+    registry: MemoryRegistry,
+    unix_now: float,
+    *,
+    slot: int = ANY_SLOT,
+) -> tuple[list[Presence], list[FoundState]]:
+    """Ask several gateways for a user; return what counts, and every answer's state."""
+    raws, states = [], []
+    for location in locations_at(credential, unix_now, registry.random_value).values():
+        request = LookupRequest(location, slot).encode()
+        for circuit in circuits:
+            try:
+                answer = await circuit.request(RelayCommand.LOOKUP, request)
+            except RefusedError:
+                states.append(FoundState.COULD_NOT_ASK)
+                continue
+            found = Found.decode(answer)
+            states.append(found.state)
+            raws.append(found.record)
+    presences = read_records(
+        raws,
+        credential=credential,
+        network=registry.network,
+        random_value=registry.random_value,
+        unix_now=unix_now,
+        is_relay=lambda node: registry.node(node) is not None,
+    )
+    return presences, states
+
+
+def _endpoint(index: int) -> Endpoint:
+    return Endpoint(f"10.{index // 250}.{index % 250}.1", 443)
