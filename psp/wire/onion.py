@@ -13,8 +13,14 @@ LAYER_OVERHEAD = 21
 """Counter 4, kind 1, tag 16."""
 
 MESSAGE_HEADER_SIZE = 5
-MAX_EARLY = 8
-"""EARLY cells a relay takes per circuit (Tor's number)."""
+MAX_EARLY = 128
+"""EARLY cells a relay takes per circuit.
+
+Tor takes 8, over links that lose nothing. Here an EXTEND is two cells, each of which may
+have to be sent again and again (SPEC.md section 3): with 8, a few lost cells would close
+a circuit. What Tor's number bounds is bounded otherwise: the EXTEND requests a hop takes
+(`psp.circuit.limits`), and the length of a circuit by the hop index in CREATE.
+"""
 
 BLOCK_SIZE = 1106
 """A session block: what fits one message at hop 4."""
