@@ -168,11 +168,6 @@ def link_keys(
     return LinkKeys(ours, theirs, derived[64:])
 
 
-def resume_token(keys: LinkKeys) -> bytes:
-    """Return the token, 16 bytes, by which message 1 continues the link of ``keys``."""
-    return keys.resume_token
-
-
 def mac1_key(receiver_key: bytes) -> bytes:
     """Return the key of mac1: of a static key (initiation) or an ephemeral (response)."""
     return sha256(Label.MAC1, receiver_key)

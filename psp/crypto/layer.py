@@ -36,7 +36,7 @@ EPOCH_BITS = 16
 keep far below GCM's limit of 2**32 messages per key (SPEC.md section 3)."""
 
 MAX_EPOCHS_AHEAD = 4
-"""How far a receiver follows: 4 epochs are 262,144 cells lost in one go, and 8 HMACs are
+"""How far a receiver follows: 4 epochs are 262,144 cells lost in one go, and 4 HMACs are
 what a forged counter can cost us (SPEC.md section 3)."""
 
 WINDOW_SIZE = 2048
@@ -183,13 +183,15 @@ class OpeningLayer:
         steps = ((counter - self._epoch_end) >> EPOCH_BITS) + 1
         if steps > MAX_EPOCHS_AHEAD:
             raise InvalidTag
-        previous_key, key, chain = self._previous_key, self._key, self._chain
-        for _ in range(steps):
-            previous_key, key, chain = key, ratchet_key(chain), ratchet_chain(chain)
+        before, chain = None, self._chain
+        for _ in range(steps - 1):
+            before, chain = chain, ratchet_chain(chain)
+        key = ratchet_key(chain)
         decrypt = AesGcm(key).decrypt
         plaintext = decrypt(counter.to_bytes(12), sealed, self._aad)
         # A good tag: only now does anything move.
-        self._previous_key, self._key, self._chain = previous_key, key, chain
+        self._previous_key = ratchet_key(before) if before else self._key
+        self._key, self._chain = key, ratchet_chain(chain)
         self._decrypt = decrypt
         self._epoch_end += steps << EPOCH_BITS
         return plaintext

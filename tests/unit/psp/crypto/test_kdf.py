@@ -10,7 +10,6 @@ from psp.crypto.kdf import (
     mac1_key,
     ratchet_chain,
     ratchet_key,
-    resume_token,
 )
 from psp.crypto.primitives import sha256
 from psp.testing.entropy import SeededEntropy
@@ -61,7 +60,7 @@ def test_both_ends_of_a_link_derive_the_same_keys():
 
     assert ours.sending == theirs.receiving
     assert ours.receiving == theirs.sending
-    assert resume_token(ours) == resume_token(theirs)
+    assert ours.resume_token == theirs.resume_token
     assert len(ours.resume_token) == 16
 
 

@@ -245,7 +245,8 @@ def test_weather_and_forgery_lose_no_body_that_arrives(seed):
     dice = random.Random(seed)
     sealing, opening = pair(start=2**31 - 1)
     forger = SealingLayer(make_keys(seed=9))
-    sent, opened = [], []
+    sent: list[bytes] = []
+    opened: list[bytes] = []
     for epoch in range(1, 6):
         sealing.advance_to(2**31 - 1 + epoch * EPOCH - 500)
         for number, body in enumerate(through_weather(sealing, sent, dice)):

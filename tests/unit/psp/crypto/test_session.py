@@ -20,12 +20,14 @@ from psp.crypto.session import (
     prologue,
 )
 from psp.errors import HandshakeError, LocalProtocolError
+from psp.ids import Cookie, UserId
 from psp.testing.entropy import SeededEntropy
 
 NETWORK = bytes(range(28))
-COOKIE = b"c" * 20
+COOKIE = Cookie(b"c" * 20)
 CALLER = SigningKey.generate(SeededEntropy("caller"))
 CALLEE = SigningKey.generate(SeededEntropy("callee"))
+CALLEE_ID = UserId(CALLEE.public)
 CONTACT = x25519_generate(SeededEntropy("contact"))
 
 
@@ -46,7 +48,7 @@ def make_responder(seed="responder"):
     return SessionResponder(
         network=NETWORK,
         cookie=COOKIE,
-        callee=CALLEE.public,
+        callee=CALLEE_ID,
         contact_private=CONTACT,
         entropy=SeededEntropy(seed),
     )
@@ -56,7 +58,7 @@ def raw_initiator(seed="raw"):
     """A caller that may break rules: Noise XK as the session uses it."""
     noise = NoiseHandshake.initiator(
         Pattern.XK,
-        prologue=prologue(NETWORK, COOKIE, CALLEE.public),
+        prologue=prologue(NETWORK, COOKIE, CALLEE_ID),
         remote_static=x25519_public(CONTACT),
         static=x25519_generate(SeededEntropy(f"{seed} static")),
         entropy=SeededEntropy(seed),
@@ -120,7 +122,7 @@ def test_keys_and_associated_data_are_those_of_the_spec():
 
 
 def test_prologue_is_that_of_the_spec():
-    made = prologue(NETWORK, COOKIE, CALLEE.public)
+    made = prologue(NETWORK, COOKIE, CALLEE_ID)
 
     assert made == b"psp-session-v1\1" + NETWORK + COOKIE + CALLEE.public
 
@@ -145,7 +147,7 @@ def test_contact_key_of_low_order_is_refused():
         SessionInitiator(
             network=NETWORK,
             cookie=COOKIE,
-            callee=CALLEE.public,
+            callee=CALLEE_ID,
             contact_key=bytes(32),
             caller=None,
             entropy=SeededEntropy(),
@@ -188,7 +190,7 @@ def test_meeting_node_cannot_answer_in_the_callees_place():
     impostor = SessionResponder(
         network=NETWORK,
         cookie=COOKIE,
-        callee=CALLEE.public,
+        callee=CALLEE_ID,
         contact_private=x25519_generate(SeededEntropy("impostor")),
         entropy=SeededEntropy("impostor"),
     )
