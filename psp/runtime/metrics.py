@@ -124,6 +124,8 @@ class MetricsServer:
             raise ConfigError(
                 f"metrics on {host}: anybody could read them; use 127.0.0.1 or ::1"
             )
+        if not 0 <= port <= 65_535:
+            raise ConfigError(f"port {port} is not within 0 … 65535; correct {setting}")
         application = web.Application()
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._health)

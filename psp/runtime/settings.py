@@ -75,7 +75,10 @@ def sample(kind: type) -> str:
             commented = "# " if table.is_optional else ""
             header += f"{commented}[{'.'.join(table.path)}]\n"
         blocks.append(header)
-        blocks += [_comment(key.doc) + _sample_line(key) for key in table.keys.values()]
+        for key in table.keys.values():
+            line = _sample_line(key)
+            is_live = key.default is MISSING and not table.is_optional
+            blocks.append(_comment(key.doc) + ("" if is_live else "# ") + line)
     return "\n".join(blocks)
 
 
@@ -185,5 +188,5 @@ def _sample_line(key: Key) -> str:
     if key.default is MISSING:
         return f'{key.name} = ""  # must be set: {key.type.name}\n'
     if key.default is None:
-        return f"# {key.name} =\n"
-    return f"# {key.name} = {key.type.render(key.default)}\n"
+        return f"{key.name} =\n"
+    return f"{key.name} = {key.type.render(key.default)}\n"

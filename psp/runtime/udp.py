@@ -9,7 +9,7 @@ Both are Linux socket options (udp(7)); one system call then moves up to `MAX_TR
 datagrams. Where the kernel or a route refuses them, datagrams travel one by one.
 
 Nothing is ever queued here: what the kernel does not take at once is dropped and
-counted (R-LNK-11).
+counted (R-LNK-11). Errors are counted by name and logged at most every 10 seconds each.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from psp.errors import ConfigError, LocalProtocolError
+from psp.runtime.logs import RateLimit, logger
 from psp.sansio import MAX_TRAIN, Address, Train
 
 SOL_UDP = 17
@@ -30,6 +31,8 @@ UDP_SEGMENT = 103
 UDP_GRO = 104
 SO_RXQ_OVFL = 40
 """Numbers from linux/udp.h and asm-generic/socket.h; Python 3.11 names none of them."""
+
+_log = logger("udp")
 
 _SEGMENT_SIZE = struct.Struct("=H")
 _GRO_SIZE = struct.Struct("=i")
@@ -123,6 +126,7 @@ class UdpSocket:
         self._view = memoryview(bytearray(_BUFFER_SIZE))
         self._buffers = [self._view]
         self._refusals = 0
+        self._log_limit = RateLimit()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def receive_batch(self) -> tuple[memoryview, int, Address] | None:
@@ -248,7 +252,11 @@ class UdpSocket:
         return 1
 
     def _count(self, error: OSError) -> None:
-        self.stats.errors[errno.errorcode.get(error.errno or 0, "unknown")] += 1
+        name = errno.errorcode.get(error.errno or 0, "unknown")
+        self.stats.errors[name] += 1
+        # Asked here too, since a flood of errors must not cost a log call each.
+        if self._log_limit.admit(name) is not None:
+            _log.warning("udp_error", kind=name, count=self.stats.errors[name])
 
 
 def _bind(address: Address, setting: str) -> tuple[socket.socket, int]:

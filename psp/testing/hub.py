@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from psp.errors import ConfigError
 from psp.sansio import MAX_TRAIN, Address, Train
+from psp.testing.clock import EPOCH
 from psp.testing.weather import Sky, Weather, split_train
 from psp.units import Monotonic
 
@@ -140,6 +141,10 @@ class SimHub:
         """Let nothing reach the socket any more."""
         if self._sockets.get(socket.local_address) is socket:
             del self._sockets[socket.local_address]
+
+    def unix_time(self) -> float:
+        """Return the virtual wall clock, seconds since 1970."""
+        return EPOCH + self._loop.time()
 
     def carry(
         self, source: Address, destination: Address, packets: list[bytes]

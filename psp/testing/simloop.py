@@ -9,7 +9,7 @@ pass in seconds, and the same seed gives the same run::
     assert run_simulation(main, seed=7) == run_simulation(main, seed=7)
 
 Rules that keep it so: sockets come from the hub, random bytes from a
-`psp.testing.entropy.SeededEntropy`, wall-clock time from `SimLoop.unix_time`, and no
+`psp.testing.entropy.SeededEntropy`, wall-clock time from `SimHub.unix_time`, and no
 code under test iterates over sets of objects. Threads are not simulated: what goes to
 an executor runs at once, in place.
 """
@@ -25,7 +25,6 @@ from itertools import count
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 from unittest import mock
 
-from psp.testing.clock import EPOCH
 from psp.testing.hub import SimHub
 from psp.testing.weather import Weather
 from psp.units import Seconds
@@ -77,10 +76,6 @@ class SimLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         """Return virtual seconds since the start."""
         return self._time
-
-    def unix_time(self) -> float:
-        """Return the virtual wall clock, seconds since 1970."""
-        return EPOCH + self._time
 
     def call_soon(
         self,

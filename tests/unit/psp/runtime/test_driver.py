@@ -86,7 +86,8 @@ def simulate(main):
     """Run ``main(hub, machine, driver, events)`` with one driver."""
 
     async def run(hub: SimHub):
-        machine, events = Recorder(), []
+        machine = Recorder()
+        events: list[str] = []
         driver = Driver(machine, hub.socket(("192.0.2.1", 1)), events.append)
         await main(hub, machine, driver, events)
 

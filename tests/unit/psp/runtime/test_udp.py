@@ -49,7 +49,8 @@ def datagrams(count, size=SIZE):
 
 def receive_all(udp, expected):
     """Read until ``expected`` datagrams came, as (sizes of trains, datagrams)."""
-    trains, packets = [], []
+    trains: list[int] = []
+    packets: list[bytes] = []
     poll = select.poll()
     poll.register(udp.fileno(), select.POLLIN)
     while len(packets) < expected:
@@ -178,6 +179,16 @@ def test_errors_are_counted_by_name(make, monkeypatch, name, count):
     assert sender.stats.errors[name] >= 1
     assert sender.stats.dropped_error == count
     assert sender.stats.gso_refused == 0
+
+
+def test_flood_of_errors_is_one_line_of_log(make, monkeypatch, capsys):
+    sender = make()
+    monkeypatch.setattr(socket.socket, "sendmsg", refuse(OSError(errno.EUSERS, "")))
+
+    for _ in range(1_000):
+        sender.send(Train(sender.local_address, datagrams(1), 1))
+
+    assert capsys.readouterr().err.count("udp_error") == 1
 
 
 def test_error_while_receiving_is_counted_and_ends_the_drain(make, monkeypatch):

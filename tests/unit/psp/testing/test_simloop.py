@@ -32,7 +32,7 @@ def test_a_day_passes_in_no_time():
 
 
 def test_timers_of_one_instant_fire_in_the_order_they_were_set():
-    order = []
+    order: list[object] = []
 
     async def main(hub):
         loop = asyncio.get_running_loop()
@@ -140,7 +140,7 @@ def test_what_goes_to_a_thread_runs_in_place():
 def test_wall_clock_follows_virtual_time():
     async def main(hub):
         await asyncio.sleep(90)
-        return asyncio.get_running_loop().unix_time()
+        return hub.unix_time()
 
     assert run_simulation(main) == EPOCH + 90
 
@@ -188,7 +188,7 @@ def test_same_seed_same_trace_and_another_seed_another():
 
 def test_shuffled_callbacks_repeat_by_seed():
     def order(seed):
-        ran = []
+        ran: list[int] = []
 
         async def main(hub):
             for number in range(20):

@@ -1,0 +1,52 @@
+"""What the process asks of the system (psp/runtime/system.py)."""
+
+import asyncio
+import subprocess
+import sys
+
+import uvloop
+
+from psp.runtime.system import new_event_loop
+
+HARDEN = """
+import ctypes, resource
+from psp.runtime.system import harden
+print(harden(), resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3))
+"""
+"""In a process of its own: what it does cannot be undone. 3 is PR_GET_DUMPABLE."""
+
+
+def test_hardened_process_leaves_no_core_and_no_memory_to_read():
+    done = subprocess.run(
+        [sys.executable, "-c", HARDEN], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "() (0, 0) 0"
+
+
+def test_refusals_are_told_in_words():
+    script = "import sys; sys.platform = 'other'\n" + HARDEN
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert "no PR_SET_DUMPABLE" in done.stdout
+
+
+def test_uvloop_is_taken_where_wanted():
+    fast, plain = new_event_loop(), new_event_loop(prefers_uvloop=False)
+
+    assert isinstance(fast, uvloop.Loop)
+    assert isinstance(plain, asyncio.SelectorEventLoop)
+    fast.close()
+    plain.close()
+
+
+def test_asyncio_serves_where_uvloop_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    loop = new_event_loop()
+
+    assert isinstance(loop, asyncio.SelectorEventLoop)
+    loop.close()
