@@ -18,6 +18,8 @@ from psp.netdoc.node_record import NodeRecord
 UNIT = 1 << 40
 """All weights together. Whole numbers make a draw exact."""
 OPERATOR_CAP = 0.05
+SLOWEST = 1e-6
+"""Of the fastest: below that a measurement is a mistake, and floats run out."""
 QUICK_DRAWS = 16
 """Blind draws before filtering: our guess, costs 16 x 2 us when all miss."""
 
@@ -39,7 +41,8 @@ def node_weights(
         speeds = dict.fromkeys(itertools.chain.from_iterable(by_operator.values()), 1.0)
         shares = dict.fromkeys(by_operator, 1.0)
     else:
-        slowest = min((s for s in measured.values() if s > 0), default=1.0)
+        positive = [speed for speed in measured.values() if speed > 0] or [1.0]
+        slowest = max(min(positive), max(positive) * SLOWEST)
         speeds = {
             node_id: max(measured.get(node_id, slowest), slowest)
             for ids in by_operator.values()
