@@ -19,8 +19,8 @@ MAX_PER_REPORT = 100
 _FIRST_PAUSE = 0.15
 _MIN_PAUSE = 0.04
 _MAX_PAUSE = 0.4
-_PAUSE_OF_ROUND_TRIP = 1.5
-"""Our choice: below 1.5 round trips, jitter alone doubles the retransmissions."""
+_PAUSE_OF_ROUND_TRIP = 1.25
+"""Our choice: closer to 1, jitter alone doubles the retransmissions."""
 
 
 @dataclass(slots=True)
