@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl import bindings
 
 from psp.crypto.blinding import (
     PUBLIC_SECRET,
@@ -103,8 +104,6 @@ def test_any_bytes_for_an_identity_give_a_key_or_a_decode_error(identity):
 
 
 def test_torsion_added_to_an_identity_is_refused():
-    from nacl import bindings
-
     identity = SigningKey.generate(SeededEntropy(3)).public
     shifted = bindings.crypto_core_ed25519_add(identity, SMALL_ORDER[3])
 
