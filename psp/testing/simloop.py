@@ -197,6 +197,8 @@ def run_simulation(
 ) -> T:
     """Run ``main`` in virtual time and return what it returns.
 
+    Whatever it raises carries a note of the seed.
+
     Args:
         main: Gets the network; what it leaves running is cancelled.
         seed: Of the weather, and of the order of callbacks if shuffled.
@@ -221,4 +223,8 @@ def run_simulation(
         mock.patch.object(socket.socket, "__init__", _refuse_socket),
         asyncio.Runner(loop_factory=new_loop) as runner,
     ):
-        return runner.run(bounded())
+        try:
+            return runner.run(bounded())
+        except BaseException as error:
+            error.add_note(f"simulation seed: {seed!r}, shuffle: {shuffle}")
+            raise

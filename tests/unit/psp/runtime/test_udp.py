@@ -283,6 +283,36 @@ def test_bad_address_is_explained(make, address, text):
         make(address, setting="--port")
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.EACCES, "port 443 on 127.0.0.1 needs a privilege this process lacks"),
+        (errno.EIO, "cannot listen on port 443 of 127.0.0.1: no; see --port"),
+    ],
+)
+def test_other_trouble_is_explained_too(make, monkeypatch, number, text):
+    monkeypatch.setattr(socket.socket, "bind", refuse(OSError(number, "no")))
+
+    with pytest.raises(ConfigError, match=text):
+        make(("127.0.0.1", 443), setting="--port")
+
+
+def test_family_the_kernel_lacks_is_explained(make, monkeypatch):
+    monkeypatch.setattr(socket, "socket", refuse(OSError(errno.EAFNOSUPPORT, "no v6")))
+
+    with pytest.raises(ConfigError, match="no socket for ::1: no v6"):
+        make(("::1", 0))
+
+
+def test_buffers_have_a_size_where_the_kernel_tells_no_limit(make, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.read_text", refuse(OSError()))
+
+    udp = make()
+
+    with socket.fromfd(udp.fileno(), socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        assert handle.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > 212_992
+
+
 def test_close_gives_the_port_back(make):
     first = make()
     first.close()

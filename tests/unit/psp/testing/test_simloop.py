@@ -106,8 +106,9 @@ def test_exception_of_main_is_its_own():
     async def main(hub):
         raise KeyError("mine")
 
-    with pytest.raises(KeyError, match="mine"):
-        run_simulation(main)
+    with pytest.raises(KeyError, match="mine") as caught:
+        run_simulation(main, seed=42)
+    assert caught.value.__notes__ == ["simulation seed: 42, shuffle: False"]
 
 
 def test_real_sockets_and_names_are_refused():
