@@ -39,6 +39,9 @@ TO_ORIGIN = frozenset({RelayCommand.INTRODUCTION})
 TO_HOP = frozenset(ANSWERS) - TO_ORIGIN
 """Requests that the origin makes of hops."""
 
+SERVICES = TO_HOP - {RelayCommand.EXTEND, RelayCommand.TRUNCATE, RelayCommand.PING}
+"""Those of them that are about something else than the circuit itself."""
+
 ANSWERING = frozenset({*ANSWERS.values(), RelayCommand.REFUSED})
 
 NOTICES = frozenset({RelayCommand.JOINED, RelayCommand.TRUNCATED, RelayCommand.REPORT})

@@ -17,11 +17,14 @@ from psp.circuit.halves import HalfTable
 from psp.circuit.retry import ANSWER_COPIES, Retry
 from psp.circuit.stats import CreateStats
 from psp.crypto.primitives import sha256
-from psp.errors import DecodeError, RemoteProtocolError
+from psp.errors import DecodeError
 from psp.ids import CircuitId
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import Cell, CellCommand
 from psp.wire.create import CreatedHalf, CreateHalf
+
+CREATE_GIVE_UP_AFTER = Seconds(2.7)
+"""Before the origin's EXTEND does, so that a relay's refusal comes in time."""
 
 CREATED_LIFETIME = Seconds(30.0)
 MAX_CREATED = 64
@@ -35,7 +38,7 @@ class Creation:
         reply: The relay handshake, 1,184 bytes, once both halves are here.
     """
 
-    __slots__ = ("_allowance", "_parts", "_requests", "_retry", "circuit_id", "reply")
+    __slots__ = ("_parts", "_requests", "_retry", "circuit_id", "reply")
 
     def __init__(
         self, circuit_id: CircuitId, hop: int, client_handshake: bytes, now: Monotonic
@@ -60,35 +63,30 @@ class Creation:
                 (2, client_handshake[middle:]),
             )
         )
-        self._retry = Retry(now)
+        self._retry = Retry(now, give_up_after=CREATE_GIVE_UP_AFTER)
         self._parts: dict[int, bytes] = {}
-        self._allowance = 0
 
     def cells_to_send(self, now: Monotonic) -> list[bytes]:
         """Return the CREATE cells that are due: those whose answer is missing."""
         if self.reply is not None or not self._retry.take(now):
             return []
-        cells = [
+        return [
             cell
             for part, cell in enumerate(self._requests, 1)
             if part not in self._parts
         ]
-        self._allowance += ANSWER_COPIES * len(cells)
-        return cells
 
     def receive(self, body: bytes) -> bytes | None:
         """Take in the body of a CREATED cell.
 
         Returns:
-            The relay handshake when this half completed it; later halves give None.
+            The relay handshake when this half completed it. Later halves give None:
+            they are repetitions, and a neighbour needs no hidden channel to us.
 
         Raises:
-            RemoteProtocolError: If it is malformed, or one answer too many.
+            DecodeError: If it is malformed.
         """
         half = CreatedHalf.decode(body)
-        self._allowance -= 1
-        if self._allowance < 0:
-            raise RemoteProtocolError("more answers than requests")
         if self.reply is not None:
             return None
         self._parts[half.part] = half.data

@@ -61,12 +61,14 @@ class RequestFailed:
         stream_id: What `request` returned.
         command: What was asked.
         reason: As given by REFUSED, or TIMEOUT.
+        is_refused: Whether the other end said so, rather than nothing.
     """
 
     hop: int
     stream_id: int
     command: RelayCommand
     reason: Reason
+    is_refused: bool
 
 
 ExchangeEvent: TypeAlias = RequestReceived | RequestAnswered | RequestFailed

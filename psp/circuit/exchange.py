@@ -217,7 +217,7 @@ class Exchange:
         for stream_id, asked in list(self._asked.items()):
             self._send_if_due(asked, now)
             if asked.retry.is_over(now):
-                self._fail(stream_id, asked, Reason.TIMEOUT, now)
+                self._fail(stream_id, asked, Reason.TIMEOUT, now, is_refused=False)
         for stream_id, taken in list(self._taken.items()):
             if taken.expires <= now:
                 del self._taken[stream_id]
@@ -229,7 +229,7 @@ class Exchange:
     def abandon(self, reason: Reason, now: Monotonic) -> None:
         """Fail everything we asked: the other end is gone."""
         for stream_id, asked in list(self._asked.items()):
-            self._fail(stream_id, asked, reason, now)
+            self._fail(stream_id, asked, reason, now, is_refused=False)
 
     def _send_if_due(self, asked: _Asked, now: Monotonic) -> None:
         if not asked.retry.take(now):
@@ -304,7 +304,7 @@ class Exchange:
         if asked.allowance < 0:
             raise RemoteProtocolError("more answers than requests")
         if message.command is RelayCommand.REFUSED:
-            self._fail(stream_id, asked, read_reason(data), now)
+            self._fail(stream_id, asked, read_reason(data), now, is_refused=True)
         elif message.command is not ANSWERS[asked.command]:
             raise RemoteProtocolError(f"{message.command.name} answers another request")
         else:
@@ -330,10 +330,18 @@ class Exchange:
         )
 
     def _fail(
-        self, stream_id: int, asked: _Asked, reason: Reason, now: Monotonic
+        self,
+        stream_id: int,
+        asked: _Asked,
+        reason: Reason,
+        now: Monotonic,
+        *,
+        is_refused: bool,
     ) -> None:
         self._end(stream_id, asked, now)
-        self._events.append(RequestFailed(self._hop, stream_id, asked.command, reason))
+        self._events.append(
+            RequestFailed(self._hop, stream_id, asked.command, reason, is_refused)
+        )
 
     def _end(self, stream_id: int, asked: _Asked, now: Monotonic) -> None:
         del self._asked[stream_id]

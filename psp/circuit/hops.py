@@ -5,11 +5,13 @@ from psp.circuit.events import ExchangeEvent, RequestReceived
 from psp.circuit.exchange import FIRST_ORIGIN_STREAM, Exchange
 from psp.circuit.expectations import Expectations
 from psp.circuit.layers import Layers
+from psp.circuit.stats import OriginStats
 from psp.crypto.circuit_handshake import HopKeys
 from psp.ids import CircuitId
 from psp.units import Monotonic
 from psp.wire.cell import Reason
-from psp.wire.onion import message_capacity
+from psp.wire.onion import MAX_EARLY, Kind, message_capacity
+from psp.wire.relay_message import RelayCommand
 
 
 class Hops:
@@ -21,9 +23,10 @@ class Hops:
         expectations: What hops may say unasked.
     """
 
-    __slots__ = ("exchanges", "expectations", "layers")
+    __slots__ = ("_stats", "exchanges", "expectations", "layers")
 
-    def __init__(self, circuit_id: CircuitId) -> None:
+    def __init__(self, circuit_id: CircuitId, stats: OriginStats) -> None:
+        self._stats = stats
         self.layers = Layers(circuit_id)
         self.exchanges: list[Exchange] = []
         self.expectations = Expectations()
@@ -45,6 +48,25 @@ class Hops:
         )
         self.expectations.add_hop()
         return hop
+
+    def cells_to_send(self) -> list[bytes]:
+        """Return the cells of all requests and answers that must go out now."""
+        cells: list[bytes] = []
+        for hop, exchange in enumerate(self.exchanges, 1):
+            for message in exchange.messages_to_send():
+                kind = Kind.PASS
+                if message.command is RelayCommand.EXTEND:
+                    if self._stats.early_sent == MAX_EARLY:
+                        continue  # One more would close the circuit: let it time out.
+                    self._stats.early_sent += 1
+                    kind = Kind.EARLY
+                cells.append(self.layers.seal(hop, message, kind))
+        return cells
+
+    def next_timeout(self) -> Monotonic | None:
+        """Return the earliest deadline of any exchange."""
+        due = [exchange.next_timeout() for exchange in self.exchanges]
+        return min((time for time in due if time is not None), default=None)
 
     def cut(self, hop: int, reason: Reason, now: Monotonic) -> list[ExchangeEvent]:
         """Drop the hops behind ``hop``; return what becomes of requests to them."""

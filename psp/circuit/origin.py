@@ -7,8 +7,8 @@ last one, and may extend to a fourth or truncate.
 Whatever was not asked for closes the circuit (R-TAG-5): see `psp.circuit.expectations`
 for messages, `psp.circuit.exchange` for answers, `psp.circuit.layers` for kind bits.
 
-The owner, after any call: sends `cells_to_send` to the first relay, handles
-`next_event` until None, arms a timer for `next_timeout`.
+After any call, send `cells_to_send` to the first relay, handle `next_event` until None,
+and arm a timer for `next_timeout`.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from psp.circuit import events
 from psp.circuit.blocks import BLOCK_END, BLOCK_HEADER, BLOCK_PADDING, BLOCK_START
 from psp.circuit.building import Building, HopSpec
-from psp.circuit.commands import TO_HOP, TO_ORIGIN
+from psp.circuit.commands import SERVICES, TO_ORIGIN
 from psp.circuit.config import CircuitConfig
 from psp.circuit.exchange import read_reason
 from psp.circuit.hops import Hops
@@ -29,24 +29,19 @@ from psp.entropy import Entropy
 from psp.errors import DecodeError, LocalProtocolError, RemoteProtocolError
 from psp.ids import CircuitId
 from psp.units import Monotonic, Seconds
-from psp.wire.cell import Cell, CellCommand, Reason
-from psp.wire.onion import MAX_EARLY, MAX_HOPS, Kind
+from psp.wire.cell import CELL_SIZE, Cell, CellCommand, Reason
+from psp.wire.onion import MAX_HOPS, Kind
 from psp.wire.relay_message import RelayCommand, RelayMessage
 
 __all__ = ["HopSpec", "OriginCircuit"]
 
 _RELAY = int(CellCommand.RELAY)
 _MEDIA = Kind.AUDIO | Kind.KEY_FRAME
-_OWN_METHODS = frozenset({RelayCommand.EXTEND, RelayCommand.TRUNCATE})
+_RESHAPING = frozenset({RelayCommand.EXTEND, RelayCommand.TRUNCATE})
 
 
 class OriginCircuit:
-    """One circuit of ours.
-
-    Attributes:
-        circuit_id: On the link to the first relay.
-        stats: Counters of this circuit.
-    """
+    """One circuit of ours; `circuit_id` is that on the link to the first relay."""
 
     def __init__(
         self,
@@ -58,13 +53,6 @@ class OriginCircuit:
     ) -> None:
         """Begin to build.
 
-        Args:
-            circuit_id: New on the link to the first relay.
-            path: 1 … 4 relays.
-            entropy: For handshakes.
-            config: Timing.
-            now: The time.
-
         Raises:
             LocalProtocolError: If the path does not have 1 … 4 hops with endpoints.
         """
@@ -73,7 +61,7 @@ class OriginCircuit:
         self._config = config
         self._state = OriginState.CREATING
         self._building = Building(circuit_id, path, entropy, now)
-        self._hops = Hops(circuit_id)
+        self._hops = Hops(circuit_id, self.stats)
         self._bad_tags = BadTagWatch()
         self._was_built = False
         self._outgoing: list[bytes] = []
@@ -127,9 +115,9 @@ class OriginCircuit:
 
         Raises:
             LocalProtocolError: If there is no such hop, the data does not fit, or too
-                much is being asked; EXTEND and TRUNCATE have methods of their own.
+                much is being asked; EXTEND, TRUNCATE and PING have own methods.
         """
-        if command not in TO_HOP or command in _OWN_METHODS:
+        if command not in SERVICES:
             raise LocalProtocolError(f"{command.name} is not for request()")
         hop = self._check(self.hops if hop is None else hop)
         stream_id = self._hops.exchanges[hop - 1].request(command, data, now)
@@ -148,7 +136,8 @@ class OriginCircuit:
 
     def ping(self, hop: int, now: Monotonic) -> int:
         """Ask ``hop`` for a sign of life: a `Pong`, or `RequestFailed`."""
-        return self.request(RelayCommand.PING, b"", now, hop)
+        exchange = self._hops.exchanges[self._check(hop) - 1]
+        return exchange.request(RelayCommand.PING, b"", now)
 
     def send_blocks(
         self, blocks: Sequence[bytes], flags: Kind = Kind.PASS
@@ -208,7 +197,7 @@ class OriginCircuit:
             if self._state is OriginState.CLOSED:
                 break
             try:
-                if cell[4] == _RELAY:
+                if len(cell) == CELL_SIZE and cell[4] == _RELAY:
                     self._receive_relay(cell, blocks, now)
                 else:
                     self._receive_control(Cell.decode(cell), now)
@@ -222,9 +211,7 @@ class OriginCircuit:
         self.handle_timeout(now)
         if self._state is not OriginState.CLOSED:
             self._outgoing += self._building.creation.cells_to_send(now)
-            for hop, exchange in enumerate(self._hops.exchanges, 1):
-                for message in exchange.messages_to_send():
-                    self._seal(hop, message)
+            self._outgoing += self._hops.cells_to_send()
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
@@ -236,8 +223,7 @@ class OriginCircuit:
         """Return when to call `handle_timeout`, or None for never."""
         if self._state is OriginState.CLOSED:
             return None
-        due = [exchange.next_timeout() for exchange in self._hops.exchanges]
-        due.append(self._building.creation.next_timeout())
+        due = [self._hops.next_timeout(), self._building.creation.next_timeout()]
         if self._state is not OriginState.OPEN:
             due.append(self._deadline)
         return min((time for time in due if time is not None), default=None)
@@ -333,8 +319,7 @@ class OriginCircuit:
             if isinstance(event, events.RequestAnswered):
                 self._receive_answer(event, now)
             elif (
-                isinstance(event, events.RequestFailed)
-                and event.command in _OWN_METHODS
+                isinstance(event, events.RequestFailed) and event.command in _RESHAPING
             ):
                 self._receive_failure(event)
             else:
@@ -358,8 +343,8 @@ class OriginCircuit:
         Only a refused extension of a circuit that was complete leaves it as it was;
         otherwise nobody knows how long the circuit is, or it is useless.
         """
-        is_known = event.reason is not Reason.TIMEOUT
-        if event.command is RelayCommand.EXTEND and self._was_built and is_known:
+        is_extend = event.command is RelayCommand.EXTEND
+        if is_extend and event.is_refused and self._was_built:
             self._move(OriginMove.EXTEND_FAILED)
             self._building.path.pop()
             self._events.append(events.ExtendFailed(event.reason))
@@ -401,15 +386,6 @@ class OriginCircuit:
             cell = Cell(self.circuit_id, CellCommand.DESTROY, body)
             self._outgoing.append(cell.encode())
         self._events.append(events.CircuitClosed(reason, hop, is_remote))
-
-    def _seal(self, hop: int, message: RelayMessage) -> None:
-        kind = Kind.PASS
-        if message.command is RelayCommand.EXTEND:
-            if self.stats.early_sent == MAX_EARLY:
-                return  # One more would close the circuit; the request times out.
-            self.stats.early_sent += 1
-            kind = Kind.EARLY
-        self._outgoing.append(self._hops.layers.seal(hop, message, kind))
 
     def _move(self, move: OriginMove) -> None:
         self._state = after(ORIGIN_MOVES, self._state, move)

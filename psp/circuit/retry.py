@@ -52,9 +52,11 @@ class Retry:
         sent: How many times it was sent.
     """
 
-    __slots__ = ("sent", "started")
+    __slots__ = ("_give_up_after", "sent", "started")
 
-    def __init__(self, now: Monotonic) -> None:
+    def __init__(self, now: Monotonic, *, give_up_after: float = GIVE_UP_AFTER) -> None:
+        """Begin; ``give_up_after`` must leave time for the last sending."""
+        self._give_up_after = give_up_after
         self.started = now
         self.sent = 0
 
@@ -63,7 +65,7 @@ class Retry:
         """When to send next, or to give up once everything is sent."""
         if self.sent < len(SEND_TIMES):
             return Monotonic(self.started + SEND_TIMES[self.sent])
-        return Monotonic(self.started + GIVE_UP_AFTER)
+        return Monotonic(self.started + self._give_up_after)
 
     def take(self, now: Monotonic) -> bool:
         """Tell whether a sending is due, and count it as done.
