@@ -35,6 +35,7 @@ from psp.crypto.primitives import (
     KEY_SIZE,
     TAG_SIZE,
     InvalidTag,
+    X25519Key,
     aes_gcm,
     equal,
     hkdf,
@@ -42,12 +43,11 @@ from psp.crypto.primitives import (
     kem_encapsulate,
     kem_generate,
     sha256,
-    x25519,
     x25519_generate,
-    x25519_public,
 )
 from psp.entropy import Entropy
 from psp.errors import HandshakeError, LocalProtocolError
+from psp.ids import NODE_ID_SIZE
 
 VERSION = 1
 MAX_HOP = 4
@@ -126,11 +126,12 @@ class ClientHandshake:
         """
         if not 1 <= hop <= MAX_HOP:
             raise LocalProtocolError(f"hop {hop} is not 1 … {MAX_HOP}")
-        self._private = x25519_generate(entropy)
+        if len(node_id) != NODE_ID_SIZE:
+            raise LocalProtocolError(f"a node id has 32 bytes, not {len(node_id)}")
+        self._private = X25519Key(x25519_generate(entropy))
         self._kem = kem_generate(entropy)
-        self._shared = x25519(self._private, onion_key)
-        public = x25519_public(self._private)
-        fields = node_id + onion_key + public + self._kem.public
+        self._shared = self._private.exchange(onion_key)
+        fields = node_id + onion_key + self._private.public + self._kem.public
         extensions = bytes((hop, VERSION)).ljust(EXTENSIONS_SIZE, b"\0")
         extension_key, mac_key = _client_keys(self._shared, fields)
         body = fields + aes_gcm(extension_key).encrypt(_NONCE, extensions, None)
@@ -145,7 +146,7 @@ class ClientHandshake:
         if len(reply) != RELAY_HANDSHAKE_SIZE:
             raise HandshakeError(f"a relay handshake has not {len(reply)} bytes")
         kem_secret = self._kem.decapsulate(reply[KEY_SIZE:_RELAY_FIELDS_END])
-        exchanged = x25519(self._private, reply[:KEY_SIZE])
+        exchanged = self._private.exchange(reply[:KEY_SIZE])
         schedule = _Schedule(
             self._shared + exchanged + kem_secret,
             self.message,
@@ -186,9 +187,9 @@ def answer(
         raise HandshakeError(f"a client handshake has not {len(message)} bytes")
     if message[:KEY_SIZE] != node_id:
         raise HandshakeError("the handshake is for another node")
-    onion_private = _find_key(message[KEY_SIZE : 2 * KEY_SIZE], onion_privates)
+    onion_key = _find_key(message[KEY_SIZE : 2 * KEY_SIZE], onion_privates)
     public = message[2 * KEY_SIZE : _KEYS_END]
-    shared = x25519(onion_private, public)
+    shared = onion_key.exchange(public)
     extension_key, mac_key = _client_keys(shared, message[:_CLIENT_FIELDS_END])
     mac = hmac_sha256(mac_key, message[:_CLIENT_MAC_AT])
     if not equal(mac, message[_CLIENT_MAC_AT:]):
@@ -197,9 +198,9 @@ def answer(
     hop = _read_client_extensions(_open_extensions(extension_key, sealed))
 
     ciphertext, kem_secret = kem_encapsulate(message[_KEYS_END:_CLIENT_FIELDS_END])
-    private = x25519_generate(entropy)
-    fields = x25519_public(private) + ciphertext
-    secret = shared + x25519(private, public) + kem_secret
+    ephemeral = X25519Key(x25519_generate(entropy))
+    fields = ephemeral.public + ciphertext
+    secret = shared + ephemeral.exchange(public) + kem_secret
     schedule = _Schedule(secret, message, fields)
     sealed = aes_gcm(schedule.extension_key).encrypt(
         _NONCE, bytes(EXTENSIONS_SIZE), None
@@ -267,10 +268,11 @@ def _client_keys(shared: bytes, fields: bytes) -> tuple[bytes, bytes]:
     return derived[:KEY_SIZE], derived[KEY_SIZE:]
 
 
-def _find_key(public: bytes, privates: Sequence[bytes]) -> bytes:
+def _find_key(public: bytes, privates: Sequence[bytes]) -> X25519Key:
     for private in privates:
-        if x25519_public(private) == public:
-            return private
+        key = X25519Key(private)
+        if key.public == public:
+            return key
     raise HandshakeError("the handshake names an onion key that is not ours")
 
 

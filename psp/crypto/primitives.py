@@ -38,6 +38,7 @@ __all__ = [
     "AesGcm",
     "InvalidTag",
     "KemKey",
+    "X25519Key",
     "aes_gcm",
     "blake2b",
     "blake2s_mac",
@@ -144,9 +145,39 @@ def x25519_generate(entropy: Entropy) -> bytes:
     return entropy.token(KEY_SIZE)
 
 
+class X25519Key:
+    """A private key made ready once; for more than one operation with it.
+
+    Making it ready costs as much as an exchange.
+
+    Attributes:
+        public: The public key, 32 bytes.
+    """
+
+    __slots__ = ("_private", "public")
+
+    def __init__(self, private: bytes) -> None:
+        self._private = X25519PrivateKey.from_private_bytes(private)
+        self.public = self._private.public_key().public_bytes_raw()
+
+    def exchange(self, public: bytes) -> bytes:
+        """Return the shared secret, 32 bytes.
+
+        Raises:
+            HandshakeError: If ``public`` is of low order or has not 32 bytes.
+        """
+        try:
+            return self._private.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError:
+            raise HandshakeError("X25519 key is of low order or wrong length") from None
+
+    def __repr__(self) -> str:
+        return "X25519Key([scrubbed])"
+
+
 def x25519_public(private: bytes) -> bytes:
     """Return the public key, 32 bytes, of a private one."""
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    return X25519Key(private).public
 
 
 def x25519(private: bytes, public: bytes) -> bytes:
@@ -155,11 +186,7 @@ def x25519(private: bytes, public: bytes) -> bytes:
     Raises:
         HandshakeError: If ``public`` is of low order or has not 32 bytes.
     """
-    try:
-        peer = X25519PublicKey.from_public_bytes(public)
-        return X25519PrivateKey.from_private_bytes(private).exchange(peer)
-    except ValueError:
-        raise HandshakeError("X25519 key is of low order or wrong length") from None
+    return X25519Key(private).exchange(public)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -38,7 +38,7 @@ from psp.crypto.primitives import (
 )
 from psp.entropy import Entropy
 from psp.errors import HandshakeError, LocalProtocolError
-from psp.ids import NODE_ID_SIZE, Cookie, UserId
+from psp.ids import COOKIE_SIZE, NODE_ID_SIZE, Cookie, UserId
 
 VERSION = 1
 MESSAGE_1_SIZE = KEY_SIZE + KEM_PUBLIC_SIZE + TAG_SIZE
@@ -75,6 +75,8 @@ def prologue(network: bytes, cookie: Cookie, callee: UserId) -> bytes:
         cookie: The rendezvous cookie of this call, 20 bytes.
         callee: The callee's identity, 32 bytes.
     """
+    if (len(network), len(cookie), len(callee)) != (28, COOKIE_SIZE, NODE_ID_SIZE):
+        raise LocalProtocolError("network 28, cookie 20 and callee 32 bytes needed")
     return Label.SESSION + bytes([VERSION]) + network + cookie + callee
 
 

@@ -278,6 +278,11 @@ def test_client_may_not_ask_for_an_impossible_hop(hop):
         begin(hop=hop)
 
 
+def test_client_needs_a_whole_node_id():
+    with pytest.raises(LocalProtocolError, match="not 31"):
+        ClientHandshake(bytes(31), x25519_public(CURRENT), 1, SeededEntropy())
+
+
 def test_each_handshake_has_keys_and_bytes_of_its_own():
     first, second = begin(seed=1), begin(seed=2)
     a, b = respond(first.message).keys, respond(second.message).keys

@@ -11,6 +11,7 @@ from psp.crypto.primitives import (
     KEM_CIPHERTEXT_SIZE,
     KEM_PUBLIC_SIZE,
     InvalidTag,
+    X25519Key,
     aes_gcm,
     blake2b,
     blake2s_mac,
@@ -161,6 +162,15 @@ def test_x25519_public_is_a_multiple_of_the_base_point():
     private = x25519_generate(SeededEntropy())
 
     assert x25519_public(private) == x25519(private, b"\x09" + bytes(31))
+
+
+def test_key_made_ready_does_what_the_functions_do():
+    private = x25519_generate(SeededEntropy())
+    key = X25519Key(private)
+
+    assert key.public == x25519_public(private)
+    assert key.exchange(key.public) == x25519(private, key.public)
+    assert repr(key) == "X25519Key([scrubbed])"
 
 
 @pytest.mark.parametrize("public", [*LOW_ORDER, b"", bytes(31), bytes(33)])

@@ -127,6 +127,13 @@ def test_prologue_is_that_of_the_spec():
     assert made == b"psp-session-v1\1" + NETWORK + COOKIE + CALLEE.public
 
 
+def test_prologue_takes_fields_of_fixed_size_only():
+    # Fields that could shift would let two calls have one prologue.
+    for parts in ((NETWORK[:-1], COOKIE), (NETWORK, Cookie(COOKIE + b"x"))):
+        with pytest.raises(LocalProtocolError):
+            prologue(*parts, CALLEE_ID)
+
+
 @pytest.mark.parametrize(
     "other",
     [
