@@ -11,12 +11,8 @@ from psp.crypto.keys import SigningKey
 from psp.ids import NodeId
 from psp.testing.clock import WallClock
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import (
-    MemoryCircuits,
-    MemoryLinks,
-    MemoryRegistry,
-    PresenceUser,
-)
+from psp.testing.memory_ports import MemoryCircuits, MemoryLinks
+from psp.testing.presence import MemoryRegistry, PresenceUser
 from psp.units import Seconds
 
 NOON = 43_200
