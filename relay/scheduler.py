@@ -7,7 +7,7 @@ Without a limit nothing comes here at all.
 """
 
 from collections import OrderedDict, deque
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from psp.ids import LinkId
 from psp.units import Monotonic, Seconds
@@ -34,8 +34,26 @@ _CLASS = tuple(
 )
 
 
+class Flow(Protocol):
+    """Where a cell goes, and whose it is: a `relay.circuit_table.Lane`."""
+
+    @property
+    def key(self) -> int:
+        """Cells of one key share a queue."""
+        ...
+
+    @property
+    def link(self) -> LinkId | None:
+        """Where they go; None is nowhere."""
+        ...
+
+    def count_drop(self) -> None:
+        """Called for each cell that is thrown away."""
+
+
 class _Waiting(NamedTuple):
     since: Monotonic
+    flow: Flow
     link: LinkId
     cell: bytes
 
@@ -73,16 +91,17 @@ class Scheduler:
         """Cells that wait."""
         return self._size
 
-    def push(
-        self, key: int, kind: int, link: LinkId, cell: bytes, now: Monotonic
-    ) -> None:
-        """Queue one cell of circuit ``key``, to leave over ``link``."""
-        queue = self._queues.get(key)
+    def push(self, flow: Flow, kind: int, cell: bytes, now: Monotonic) -> None:
+        """Queue one cell; a flow that leads nowhere takes none."""
+        link = flow.link
+        if link is None:
+            return
+        queue = self._queues.get(flow.key)
         if queue is None:
-            queue = self._queues[key] = _Queue()
+            queue = self._queues[flow.key] = _Queue()
         if queue.size >= MAX_QUEUE:
             self._drop_least(queue)
-        queue.classes[_CLASS[kind & 15]].append(_Waiting(now, link, cell))
+        queue.classes[_CLASS[kind & 15]].append(_Waiting(now, flow, link, cell))
         queue.size += 1
         self._size += 1
 
@@ -153,15 +172,14 @@ class Scheduler:
     def _drop_old(self, queue: _Queue, now: Monotonic) -> None:
         for rank, waiting in enumerate(queue.classes):
             while waiting and now - waiting[0].since > MAX_AGE:
-                waiting.popleft()
-                self._count_drop(queue, rank)
+                self._drop(queue, rank)
 
     def _drop_least(self, queue: _Queue) -> None:
         rank = max(rank for rank, waiting in enumerate(queue.classes) if waiting)
-        queue.classes[rank].popleft()
-        self._count_drop(queue, rank)
+        self._drop(queue, rank)
 
-    def _count_drop(self, queue: _Queue, rank: int) -> None:
+    def _drop(self, queue: _Queue, rank: int) -> None:
+        queue.classes[rank].popleft().flow.count_drop()
         queue.size -= 1
         self._size -= 1
         if rank == _AUDIO:

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from psp.circuit.stats import CreateStats, HopStats
 from psp.wire.cell import Reason
 
 
@@ -14,10 +15,9 @@ class RelayStats:
         cells_forward: Passed on, away from their origin.
         cells_backward: Passed on, towards their origin.
         cells_spliced: Session blocks copied between two joined circuits.
-        cells_bad: Forward cells whose layer did not open: changed, moved or replayed.
+        blocks_unjoined: Session blocks on a circuit without a partner.
         cells_unknown: For a circuit that this relay does not have.
         cells_malformed: Of a command or form that has no place on a relay's link.
-        messages: Messages for this hop.
         dropped_audio: Dropped by the egress limit; so are the next two.
         dropped_key_frame: See ``dropped_audio``.
         dropped_rest: See ``dropped_audio``.
@@ -36,15 +36,17 @@ class RelayStats:
         services_served: Requests of other relays answered.
         services_dropped: Requests of other relays dropped at a limit.
         hogs_killed: Circuits closed to stay below the memory ceiling.
+        requests_refused: Requests of origins refused because too many wait.
+        hops: What the relay's ends of circuits threw away.
+        creates: What became of CREATE cells.
     """
 
     cells_forward: int = 0
     cells_backward: int = 0
     cells_spliced: int = 0
-    cells_bad: int = 0
     cells_unknown: int = 0
     cells_malformed: int = 0
-    messages: int = 0
+    blocks_unjoined: int = 0
     dropped_audio: int = 0
     dropped_key_frame: int = 0
     dropped_rest: int = 0
@@ -63,3 +65,6 @@ class RelayStats:
     services_served: int = 0
     services_dropped: int = 0
     hogs_killed: int = 0
+    requests_refused: int = 0
+    hops: HopStats = field(default_factory=HopStats)
+    creates: CreateStats = field(default_factory=CreateStats)

@@ -17,9 +17,9 @@ COOKIE = b"c" * 20
 NOW = Monotonic(100.0)
 
 
-def make_point(**settings_: int) -> tuple[RendezvousPoint, RelayStats]:
+def make_point(max_cookies: int = 4096) -> tuple[RendezvousPoint, RelayStats]:
     stats = RelayStats()
-    return RendezvousPoint(RelayConfig(**settings_), stats), stats
+    return RendezvousPoint(RelayConfig(max_cookies=max_cookies), stats), stats
 
 
 def test_first_joiner_gets_the_waiting_circuit():

@@ -1,6 +1,7 @@
 """The egress limit: order, fairness, freshness, counted drops."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,6 +15,16 @@ from relay.stats import RelayStats
 LINK = LinkId(1)
 START = Monotonic(10.0)
 RATE = 1000 * PACKET_SIZE
+
+
+@dataclass
+class FakeFlow:
+    key: int
+    link: LinkId | None = LINK
+    drops: int = 0
+
+    def count_drop(self) -> None:
+        self.drops += 1
 
 
 def make_scheduler(bytes_per_s: int = RATE) -> tuple[Scheduler, RelayStats]:
@@ -39,7 +50,7 @@ def test_cells_within_the_rate_leave_at_once_in_order():
     scheduler, _ = make_scheduler()
 
     for number in range(5):
-        scheduler.push(1, Kind.PASS, LINK, b"%d" % number, START)
+        scheduler.push(FakeFlow(1), Kind.PASS, b"%d" % number, START)
 
     assert drain(scheduler, START) == [b"0", b"1", b"2", b"3", b"4"]
     assert scheduler.next_timeout() is None
@@ -49,7 +60,7 @@ def test_cells_above_the_rate_leave_when_their_time_comes():
     scheduler, _ = make_scheduler()
     empty_bucket(scheduler)
     for number in range(20):
-        scheduler.push(1, Kind.PASS, LINK, b"%d" % number, START)
+        scheduler.push(FakeFlow(1), Kind.PASS, b"%d" % number, START)
 
     assert drain(scheduler, START) == []
     due = scheduler.next_timeout()
@@ -60,9 +71,9 @@ def test_cells_above_the_rate_leave_when_their_time_comes():
 
 def test_audio_leaves_before_key_frames_before_the_rest():
     scheduler, _ = make_scheduler()
-    scheduler.push(1, Kind.PASS, LINK, b"rest", START)
-    scheduler.push(1, Kind.KEY_FRAME, LINK, b"key", START)
-    scheduler.push(1, Kind.AUDIO | Kind.KEY_FRAME, LINK, b"audio", START)
+    scheduler.push(FakeFlow(1), Kind.PASS, b"rest", START)
+    scheduler.push(FakeFlow(1), Kind.KEY_FRAME, b"key", START)
+    scheduler.push(FakeFlow(1), Kind.AUDIO | Kind.KEY_FRAME, b"audio", START)
 
     assert drain(scheduler, START) == [b"audio", b"key", b"rest"]
 
@@ -70,10 +81,10 @@ def test_audio_leaves_before_key_frames_before_the_rest():
 def test_circuits_take_turns_however_much_one_of_them_queues():
     scheduler, _ = make_scheduler()
     for number in range(60):
-        scheduler.push(1, Kind.PASS, LINK, b"hog", START)
+        scheduler.push(FakeFlow(1), Kind.PASS, b"hog", START)
         if number < 20:
-            scheduler.push(2, Kind.PASS, LINK, b"two", START)
-            scheduler.push(3, Kind.PASS, LINK, b"three", START)
+            scheduler.push(FakeFlow(2), Kind.PASS, b"two", START)
+            scheduler.push(FakeFlow(3), Kind.PASS, b"three", START)
 
     sent = Counter(drain(scheduler, START)[:45])
 
@@ -82,10 +93,10 @@ def test_circuits_take_turns_however_much_one_of_them_queues():
 
 def test_full_queue_drops_the_oldest_cell_of_its_least_class():
     scheduler, stats = make_scheduler()
-    scheduler.push(1, Kind.AUDIO, LINK, b"a0", START)
-    scheduler.push(1, Kind.KEY_FRAME, LINK, b"k0", START)
+    scheduler.push(FakeFlow(1), Kind.AUDIO, b"a0", START)
+    scheduler.push(FakeFlow(1), Kind.KEY_FRAME, b"k0", START)
     for number in range(MAX_QUEUE):
-        scheduler.push(1, Kind.PASS, LINK, b"r%d" % number, START)
+        scheduler.push(FakeFlow(1), Kind.PASS, b"r%d" % number, START)
 
     assert scheduler.size == MAX_QUEUE
     assert (stats.dropped_audio, stats.dropped_key_frame, stats.dropped_rest) == (
@@ -101,7 +112,7 @@ def test_full_queue_of_audio_drops_its_oldest():
     scheduler, stats = make_scheduler()
 
     for number in range(MAX_QUEUE + 3):
-        scheduler.push(1, Kind.AUDIO, LINK, b"%d" % number, START)
+        scheduler.push(FakeFlow(1), Kind.AUDIO, b"%d" % number, START)
 
     assert stats.dropped_audio == 3
     assert drain(scheduler, START)[0] == b"3"
@@ -109,9 +120,9 @@ def test_full_queue_of_audio_drops_its_oldest():
 
 def test_cells_older_than_a_quarter_second_are_dropped_not_sent():
     scheduler, stats = make_scheduler()
-    scheduler.push(1, Kind.KEY_FRAME, LINK, b"old", START)
+    scheduler.push(FakeFlow(1), Kind.KEY_FRAME, b"old", START)
     later = Monotonic(START + MAX_AGE + 0.01)
-    scheduler.push(1, Kind.PASS, LINK, b"new", later)
+    scheduler.push(FakeFlow(1), Kind.PASS, b"new", later)
 
     assert drain(scheduler, later) == [b"new"]
     assert stats.dropped_key_frame == 1
@@ -124,7 +135,7 @@ def test_long_run_never_exceeds_rate_and_burst():
     for step in range(1000):
         now = Monotonic(START + step * 0.001)
         for _ in range(5):
-            scheduler.push(step % 7, Kind.PASS, LINK, b"x", now)
+            scheduler.push(FakeFlow(step % 7), Kind.PASS, b"x", now)
         sent += len(scheduler.pop(now))
 
     assert 990 <= sent <= 1050
@@ -133,8 +144,8 @@ def test_long_run_never_exceeds_rate_and_burst():
 
 def test_forgotten_circuit_sends_nothing_more():
     scheduler, _ = make_scheduler()
-    scheduler.push(1, Kind.PASS, LINK, b"x", START)
-    scheduler.push(2, Kind.PASS, LINK, b"y", START)
+    scheduler.push(FakeFlow(1), Kind.PASS, b"x", START)
+    scheduler.push(FakeFlow(2), Kind.PASS, b"y", START)
 
     scheduler.forget(1)
     scheduler.forget(9)
@@ -147,8 +158,27 @@ def test_forgotten_circuit_sends_nothing_more():
 def test_waiting_circuits_are_listed_oldest_first():
     scheduler, _ = make_scheduler()
     for key, age in ((5, 0.1), (6, 0.2), (7, 0.0)):
-        scheduler.push(key, Kind.PASS, LINK, b"x", Monotonic(START - age))
+        scheduler.push(FakeFlow(key), Kind.PASS, b"x", Monotonic(START - age))
 
     assert scheduler.waiting_circuits() == [6, 5, 7]
     assert scheduler.oldest(6) == START - 0.2
     assert scheduler.oldest(8) is None
+
+
+def test_flow_is_told_of_every_drop():
+    scheduler, _ = make_scheduler()
+    flow = FakeFlow(1)
+    for _ in range(MAX_QUEUE + 2):
+        scheduler.push(flow, Kind.PASS, b"x", START)
+
+    drain(scheduler, Monotonic(START + 1.0))
+
+    assert flow.drops == MAX_QUEUE + 2
+
+
+def test_flow_that_leads_nowhere_takes_nothing():
+    scheduler, _ = make_scheduler()
+
+    scheduler.push(FakeFlow(1, link=None), Kind.PASS, b"x", START)
+
+    assert scheduler.size == 0

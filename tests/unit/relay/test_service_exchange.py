@@ -14,9 +14,11 @@ NOW = Monotonic(50.0)
 DHT = 1
 
 
-def make_exchange(name: str, **settings: int) -> tuple[ServiceExchange, RelayStats]:
+def make_exchange(
+    name: str, config: RelayConfig | None = None
+) -> tuple[ServiceExchange, RelayStats]:
     stats = RelayStats()
-    config = RelayConfig(**settings)
+    config = config or RelayConfig()
     return ServiceExchange(config, SeededEntropy(name), stats), stats
 
 
@@ -50,7 +52,7 @@ def test_lost_request_is_sent_again_until_time_is_up():
     token = alice.request(BOB, DHT, b"find", Seconds(2.0), NOW)
     (first,) = bodies(alice)
 
-    sent = []
+    sent, last = [], NOW
     while (due := alice.next_timeout()) is not None:
         alice.handle_timeout(due)
         sent += [(round(due - NOW, 4), body) for body in bodies(alice)]
@@ -112,7 +114,7 @@ def test_answering_none_or_twice_sends_nothing():
 
 
 def test_outstanding_requests_are_bounded_and_more_fail_at_once():
-    alice, stats = make_exchange("alice", service_outstanding=2)
+    alice, stats = make_exchange("alice", RelayConfig(service_outstanding=2))
 
     tokens = [alice.request(BOB, DHT, b"x", Seconds(2.0), NOW) for _ in range(3)]
 
@@ -123,7 +125,7 @@ def test_outstanding_requests_are_bounded_and_more_fail_at_once():
 
 def test_one_node_cannot_fill_the_pending_table():
     alice, _ = make_exchange("alice")
-    bob, stats = make_exchange("bob", service_pending=16)
+    bob, stats = make_exchange("bob", RelayConfig(service_pending=16))
     for _ in range(5):
         alice.request(BOB, DHT, b"x", Seconds(2.0), NOW)
     requests = bodies(alice)

@@ -1,0 +1,261 @@
+"""The circuits of one relay, and where the cells of each go.
+
+A *lane* is one direction of a circuit as it arrives on one link. Lanes are found by the
+first five bytes of a RELAY cell (circuit id and command), so that the fast path needs
+one look-up and no parsing::
+
+    previous link --(forward lane: open)--> circuit --> next link
+    previous link <-- circuit <--(backward lane: seal)-- next link
+
+Bounds: `relay.circuits` refuses what is above the limits of `relay.policy`.
+"""
+
+from collections.abc import Iterator
+
+from psp.circuit.hop import HopCircuit
+from psp.ids import CircuitId, LinkId
+from psp.units import Monotonic, Seconds
+from psp.wire.cell import HEADER, Cell, CellCommand, Reason
+from psp.wire.onion import BLOCK_SIZE, message_capacity
+
+
+def relay_head(circuit_id: CircuitId) -> bytes:
+    """Return the first five bytes of every RELAY cell of a circuit."""
+    return HEADER.pack(circuit_id, CellCommand.RELAY)
+
+
+def destroy_cell(circuit_id: CircuitId, reason: Reason) -> bytes:
+    """Return the cell that ends a circuit."""
+    return Cell(circuit_id, CellCommand.DESTROY, bytes((reason,))).encode()
+
+
+class Lane:
+    """One direction of a circuit, as its cells arrive on one link.
+
+    Attributes:
+        circuit: Whose lane it is.
+        key: The circuit's key.
+        is_forward: Away from the origin: a layer is opened here, otherwise sealed.
+        open: `HopCircuit.open_forward`.
+        seal: Of the backward layer.
+        end: Where the onion body ends in a cell from the next link.
+        pad: Zeros that fill a leaving cell behind its onion body.
+        link: Where cells of this lane go; None when this hop is the last.
+        head: First five bytes of the cells that go there.
+        out: What leaves over that link at the next flush; None when this hop is last.
+    """
+
+    __slots__ = (
+        "circuit",
+        "end",
+        "head",
+        "is_forward",
+        "key",
+        "link",
+        "open",
+        "out",
+        "pad",
+        "seal",
+    )
+
+    def __init__(self, circuit: "RelayCircuit", *, is_forward: bool) -> None:
+        hop = circuit.hop
+        self.circuit = circuit
+        self.key = circuit.key
+        self.is_forward = is_forward
+        self.open = hop.open_forward
+        self.seal = hop.sealing.seal
+        self.end = hop.inner_end
+        self.pad = hop.next_padding if is_forward else hop.padding
+        self.link: LinkId | None = None
+        self.head = b""
+        self.out: list[bytes] | None = None
+
+    def lead_to(self, link: LinkId, circuit_id: CircuitId, out: list[bytes]) -> None:
+        """Send this lane's cells over ``link`` from now on."""
+        self.link = link
+        self.head = relay_head(circuit_id)
+        self.out = out
+
+    def end_here(self) -> None:
+        """Send this lane's cells nowhere from now on."""
+        self.link = None
+        self.head = b""
+        self.out = None
+
+    def count_drop(self) -> None:
+        """Count a cell of this lane that a full queue threw away."""
+        if self.is_forward:
+            self.circuit.hop.dropped_forward += 1
+        else:
+            self.circuit.hop.dropped_backward += 1
+
+
+class RelayCircuit:
+    """One circuit that passes, or ends at, this relay.
+
+    Attributes:
+        key: Its name in this process; never used again.
+        hop: The relay's end of its cryptography and of its messages.
+        previous: The link towards the origin; ``previous_id`` is the circuit id there.
+        next: The link away from the origin, or None; ``next_id`` the circuit id there.
+        forward: The lane of cells from ``previous``.
+        backward: The lane of cells from ``next``.
+        partner: The circuit joined to this one at a rendezvous, or None.
+        was_joined: Whether it ever had a partner.
+        block_pad: Zeros after a session block in a message of this hop.
+        created: When.
+        activity: Cells seen by the last sweep, and when that number last changed.
+    """
+
+    __slots__ = (
+        "_sealed_before",
+        "activity",
+        "backward",
+        "block_pad",
+        "created",
+        "forward",
+        "hop",
+        "key",
+        "next",
+        "next_id",
+        "partner",
+        "previous",
+        "previous_id",
+        "was_joined",
+    )
+
+    def __init__(
+        self,
+        key: int,
+        hop: HopCircuit,
+        previous: LinkId,
+        previous_id: CircuitId,
+        now: Monotonic,
+    ) -> None:
+        self.key = key
+        self.hop = hop
+        self.previous = previous
+        self.previous_id = previous_id
+        self.next: LinkId | None = None
+        self.next_id = CircuitId(0)
+        self.partner: RelayCircuit | None = None
+        self.was_joined = False
+        self.block_pad = bytes(message_capacity(hop.hop) - BLOCK_SIZE)
+        self.created = now
+        self.activity = (0, now)
+        self._sealed_before = hop.sealing.counter
+        self.forward = Lane(self, is_forward=True)
+        self.backward = Lane(self, is_forward=False)
+
+    @property
+    def cells_forward(self) -> int:
+        """Cells opened here so far."""
+        return self.hop.opening.received
+
+    @property
+    def cells_backward(self) -> int:
+        """Cells sealed here so far."""
+        return self.hop.sealing.counter - self._sealed_before
+
+    def quiet_for(self, now: Monotonic) -> Seconds:
+        """Return how long no cell was seen, as far as calls of this method can tell."""
+        seen = self.cells_forward + self.cells_backward
+        if seen != self.activity[0]:
+            self.activity = (seen, now)
+        return Seconds(now - self.activity[1])
+
+
+class CircuitTable:
+    """All circuits of one relay, by key and by lane."""
+
+    def __init__(self) -> None:
+        self._circuits: dict[int, RelayCircuit] = {}
+        self._lanes: dict[LinkId, dict[bytes, Lane]] = {}
+
+    def __len__(self) -> int:
+        return len(self._circuits)
+
+    def __iter__(self) -> Iterator[RelayCircuit]:
+        return iter(list(self._circuits.values()))
+
+    def by_key(self, key: int) -> RelayCircuit | None:
+        """Return an open circuit, or None."""
+        return self._circuits.get(key)
+
+    def lanes(self, link: LinkId) -> dict[bytes, Lane]:
+        """Return the lanes that arrive on a link; live, for reading only."""
+        lanes = self._lanes.get(link)
+        if lanes is None:
+            lanes = self._lanes[link] = {}
+        return lanes
+
+    def lane(self, link: LinkId, circuit_id: CircuitId) -> Lane | None:
+        """Return the lane of a circuit id on a link, or None."""
+        return self.lanes(link).get(relay_head(circuit_id))
+
+    def circuits_on(self, link: LinkId) -> int:
+        """Return how many circuits use a link, on either side of this relay."""
+        lanes = self._lanes.get(link)
+        return 0 if lanes is None else len(lanes)
+
+    def by_link(self) -> dict[LinkId, list[int]]:
+        """Return all circuits by the link they came over, oldest first."""
+        keys: dict[LinkId, list[int]] = {}
+        for key, circuit in self._circuits.items():
+            keys.setdefault(circuit.previous, []).append(key)
+        return keys
+
+    def add(self, circuit: RelayCircuit, out: list[bytes]) -> None:
+        """Take in a circuit that ends here; ``out`` leads to its previous link."""
+        self._circuits[circuit.key] = circuit
+        circuit.backward.lead_to(circuit.previous, circuit.previous_id, out)
+        head = relay_head(circuit.previous_id)
+        self.lanes(circuit.previous)[head] = circuit.forward
+
+    def extend(
+        self,
+        circuit: RelayCircuit,
+        link: LinkId,
+        circuit_id: CircuitId,
+        out: list[bytes],
+    ) -> None:
+        """Let a circuit go on over ``link``."""
+        circuit.next, circuit.next_id = link, circuit_id
+        circuit.forward.lead_to(link, circuit_id, out)
+        self.lanes(link)[relay_head(circuit_id)] = circuit.backward
+
+    def cut(self, circuit: RelayCircuit) -> None:
+        """Let a circuit end here again."""
+        if circuit.next is None:
+            return
+        self._drop_lane(circuit.next, circuit.next_id)
+        circuit.next, circuit.next_id = None, CircuitId(0)
+        circuit.forward.end_here()
+
+    def remove(self, circuit: RelayCircuit) -> None:
+        """Forget a circuit."""
+        self.cut(circuit)
+        circuit.backward.end_here()
+        self._drop_lane(circuit.previous, circuit.previous_id)
+        del self._circuits[circuit.key]
+
+    def forget_link(self, link: LinkId) -> None:
+        """Forget a link that ended, after its circuits."""
+        self._lanes.pop(link, None)
+
+    def audit(self) -> bool:
+        """Recompute the lanes; return whether they agree."""
+        expected: dict[LinkId, dict[bytes, Lane]] = {}
+        for circuit in self._circuits.values():
+            head = relay_head(circuit.previous_id)
+            expected.setdefault(circuit.previous, {})[head] = circuit.forward
+            if circuit.next is not None:
+                head = relay_head(circuit.next_id)
+                expected.setdefault(circuit.next, {})[head] = circuit.backward
+        return expected == {link: lanes for link, lanes in self._lanes.items() if lanes}
+
+    def _drop_lane(self, link: LinkId, circuit_id: CircuitId) -> None:
+        lanes = self._lanes.get(link)
+        if lanes is not None:
+            lanes.pop(relay_head(circuit_id), None)

@@ -1,0 +1,140 @@
+"""Prometheus view of a relay: read at scrape time, nothing counted twice.
+
+Names are ``psp_relay_<noun>_<unit>[_total]``; labels come from enums only.
+"""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from relay.machine import RelayMachine
+from relay.stats import RelayStats
+
+Reading = tuple[str, str, Callable[[RelayStats], int]]
+
+_COUNTERS: tuple[Reading, ...] = (
+    (
+        "cells_malformed",
+        "Cells with no place on a relay's link",
+        lambda stats: stats.cells_malformed,
+    ),
+    (
+        "cells_unknown",
+        "Cells for circuits that do not exist",
+        lambda stats: stats.cells_unknown,
+    ),
+    (
+        "cells_bad",
+        "Forward cells that did not open",
+        lambda stats: stats.hops.bad_tag,
+    ),
+    (
+        "cells_replayed",
+        "Forward cells seen before, or too late",
+        lambda stats: stats.hops.replayed,
+    ),
+    (
+        "circuits_broken",
+        "Circuits whose origin broke the protocol",
+        lambda stats: stats.hops.protocol,
+    ),
+    ("circuits_created", "CREATE answered", lambda stats: stats.circuits_created),
+    ("circuits_extended", "EXTEND completed", lambda stats: stats.circuits_extended),
+    (
+        "creates_delayed",
+        "CREATE not answered for asking too fast",
+        lambda stats: stats.creates_delayed,
+    ),
+    (
+        "cookies_established",
+        "Rendezvous cookies taken in",
+        lambda stats: stats.cookies_established,
+    ),
+    ("cookies_joined", "Rendezvous joined", lambda stats: stats.cookies_joined),
+    (
+        "cookies_refused",
+        "ESTABLISH or JOIN refused",
+        lambda stats: stats.cookies_refused,
+    ),
+    (
+        "cookies_expired",
+        "Rendezvous never joined",
+        lambda stats: stats.cookies_expired,
+    ),
+    (
+        "services_asked",
+        "Requests to other relays",
+        lambda stats: stats.services_asked,
+    ),
+    (
+        "services_failed",
+        "Requests to other relays without an answer",
+        lambda stats: stats.services_failed,
+    ),
+    (
+        "services_served",
+        "Requests of other relays answered",
+        lambda stats: stats.services_served,
+    ),
+    (
+        "services_dropped",
+        "Requests of other relays dropped at a limit",
+        lambda stats: stats.services_dropped,
+    ),
+    (
+        "hogs_killed",
+        "Circuits closed at the memory ceiling",
+        lambda stats: stats.hogs_killed,
+    ),
+)
+
+
+class RelayCollector(Collector):
+    """Turns one machine's counters into metric families."""
+
+    def __init__(self, machine: RelayMachine) -> None:
+        self._machine = machine
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family; called by the registry at each scrape."""
+        stats = self._machine.stats
+        for name, text, reading in _COUNTERS:
+            family = CounterMetricFamily(f"psp_relay_{name}", text)
+            family.add_metric([], reading(stats))
+            yield family
+        yield from _labelled(stats)
+        for name, value in self._machine.gauges().items():
+            yield GaugeMetricFamily(f"psp_relay_{name}", name, value=value)
+
+
+def register(machine: RelayMachine, registry: CollectorRegistry) -> None:
+    """Show a relay in ``registry``."""
+    registry.register(RelayCollector(machine))
+
+
+def _labelled(stats: RelayStats) -> Iterator[Metric]:
+    forwarded = CounterMetricFamily(
+        "psp_relay_cells_forwarded", "Cells passed on", labels=["direction"]
+    )
+    forwarded.add_metric(["forward"], stats.cells_forward)
+    forwarded.add_metric(["backward"], stats.cells_backward)
+    forwarded.add_metric(["spliced"], stats.cells_spliced)
+    yield forwarded
+    dropped = CounterMetricFamily(
+        "psp_relay_cells_dropped", "Cells above the egress limit", labels=["class"]
+    )
+    dropped.add_metric(["audio"], stats.dropped_audio)
+    dropped.add_metric(["key_frame"], stats.dropped_key_frame)
+    dropped.add_metric(["rest"], stats.dropped_rest)
+    yield dropped
+    for name, text, counts in (
+        ("circuits_closed", "Circuits that ended", stats.circuits_closed),
+        ("creates_refused", "CREATE refused", stats.creates_refused),
+        ("extends_refused", "EXTEND refused", stats.extends_refused),
+    ):
+        family = CounterMetricFamily(f"psp_relay_{name}", text, labels=["reason"])
+        for reason, count in counts.items():
+            family.add_metric([reason.name.lower()], count)
+        yield family

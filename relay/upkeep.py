@@ -1,0 +1,161 @@
+"""What hops have to say, and what the end of a circuit means to everything else.
+
+Called once per train or timer: a circuit is settled when its hop has neither events nor
+cells left. Ending a circuit may end its partner, which may touch others; `settle` goes on
+until nothing is left, and uses nothing after a call that may have closed it.
+"""
+
+from collections import deque
+
+from psp.circuit.events import (
+    ExtendRequested,
+    HopClosed,
+    HopEvent,
+    RequestAnswered,
+    RequestFailed,
+    RequestReceived,
+    TruncateRequested,
+)
+from psp.timers import Deadlines
+from psp.units import Monotonic, Seconds
+from psp.wire.cell import Reason
+from relay.circuit_table import CircuitTable, RelayCircuit
+from relay.circuits import Circuits
+from relay.config import RelayConfig
+from relay.events import CircuitClosed, RelayEvent
+from relay.extending import Extending
+from relay.forwarding import Forwarding
+from relay.link_keeper import LinkKeeper
+from relay.rendezvous_point import RendezvousPoint
+from relay.requests import Requests
+from relay.scheduler import Scheduler
+from relay.stats import RelayStats
+
+
+class Upkeep:
+    """Settles touched circuits, buries ended ones, and wakes the others in time."""
+
+    def __init__(
+        self,
+        *,
+        config: RelayConfig,
+        table: CircuitTable,
+        circuits: Circuits,
+        extending: Extending,
+        forwarding: Forwarding,
+        scheduler: Scheduler,
+        rendezvous: RendezvousPoint,
+        requests: Requests,
+        keeper: LinkKeeper,
+        events: deque[RelayEvent],
+        stats: RelayStats,
+    ) -> None:
+        self._config = config
+        self._table = table
+        self._circuits = circuits
+        self._extending = extending
+        self._forwarding = forwarding
+        self._scheduler = scheduler
+        self._rendezvous = rendezvous
+        self._requests = requests
+        self._keeper = keeper
+        self._events = events
+        self._stats = stats
+        self._deadlines: Deadlines[int] = Deadlines()
+
+    def opened(self, circuit: RelayCircuit, now: Monotonic) -> None:
+        """Take in a new circuit."""
+        self._deadlines.set(circuit.key, circuit.hop.next_timeout() or now)
+        self._keeper.used(circuit.previous)
+
+    def settle(self, now: Monotonic) -> None:
+        """Handle what hops have to say until nothing is left, and bury the dead."""
+        touched = self._forwarding.touched
+        while touched or self._circuits.ended:
+            while self._circuits.ended:
+                self._bury(*self._circuits.ended.pop(), now)
+            if touched:
+                _, circuit = touched.popitem()
+                self._hear(circuit, now)
+
+    def next_timeout(self) -> Monotonic | None:
+        """Return when to call ``handle_timeout``."""
+        return self._deadlines.next()
+
+    def handle_timeout(self, now: Monotonic) -> None:
+        """Wake circuits that are due; close those that are idle for too long."""
+        for key in self._deadlines.pop_expired(now):
+            self._wake(key, now)
+
+    def audit(self) -> bool:
+        """Whether every circuit will be woken, and nothing else."""
+        keys = [circuit.key for circuit in self._table]
+        timed = all(key in self._deadlines for key in keys)
+        return timed and len(self._deadlines) == len(keys)
+
+    def _hear(self, circuit: RelayCircuit, now: Monotonic) -> None:
+        hop = circuit.hop
+        while (event := hop.next_event()) is not None:
+            self._act(circuit, event, now)
+        if self._table.by_key(circuit.key) is None:
+            return
+        if cells := hop.cells_to_send(now):
+            self._forwarding.send(circuit.previous, cells)
+        due = hop.next_timeout()
+        if due is not None:
+            self._deadlines.set(circuit.key, due)
+
+    def _act(self, circuit: RelayCircuit, event: HopEvent, now: Monotonic) -> None:
+        match event:
+            case ExtendRequested():
+                link = self._extending.begin(circuit, event, now)
+                if link is not None:
+                    self._keeper.used(link)
+            case TruncateRequested():
+                following = circuit.next
+                self._circuits.truncate(circuit, now)
+                self._keeper.touch(following, now)
+            case HopClosed(reason=reason):
+                self._circuits.close(circuit, reason, now)
+            case RequestReceived():
+                partner = self._requests.receive(circuit, event, now)
+                if partner is not None:
+                    self._forwarding.touched[partner.key] = partner
+            case RequestAnswered() | RequestFailed():
+                self._requests.answered(circuit, event)
+
+    def _bury(self, circuit: RelayCircuit, reason: Reason, now: Monotonic) -> None:
+        """Do what the end of a circuit means to everything but circuits."""
+        self._deadlines.cancel(circuit.key)
+        self._scheduler.forget(circuit.key)
+        self._requests.circuit_closed(circuit.key)
+        partner_key = self._rendezvous.circuit_closed(circuit.key, now)
+        partner = None if partner_key is None else self._table.by_key(partner_key)
+        if partner is not None:
+            partner.partner = None
+            self._circuits.close(partner, reason, now)
+        circuit.partner = None
+        self._keeper.touch(circuit.previous, now)
+        self._stats.circuits_closed[reason] += 1
+        self._events.append(
+            CircuitClosed(
+                circuit.key,
+                reason,
+                Seconds(now - circuit.created),
+                circuit.hop.hop,
+                circuit.cells_forward,
+                circuit.cells_backward,
+                circuit.hop.opening.bad_tag,
+                circuit.was_joined,
+            )
+        )
+
+    def _wake(self, key: int, now: Monotonic) -> None:
+        circuit = self._table.by_key(key)
+        if circuit is None:
+            return
+        if circuit.quiet_for(now) >= self._config.idle_circuit:
+            self._circuits.close(circuit, Reason.TIMEOUT, now)
+            return
+        circuit.hop.handle_timeout(now)
+        self._forwarding.touched[key] = circuit
