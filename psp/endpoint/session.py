@@ -9,7 +9,7 @@ dropped and counted first.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from psp.crypto.layer import OpeningLayer, SealingLayer
@@ -125,7 +125,7 @@ class SessionConfig:
             session is over.
     """
 
-    legs: LegConfig = LegConfig()
+    legs: LegConfig = field(default_factory=LegConfig)
     give_up_after: Seconds = Seconds(20.0)
 
 

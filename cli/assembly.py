@@ -1,0 +1,211 @@
+"""Puts one relay process together: relay, presence and discovery on one socket.
+
+The services meet here and nowhere else, through the ports of `psp.runtime.ports`.
+"""
+
+import asyncio
+import base64
+import binascii
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+from structlog.typing import FilteringBoundLogger
+
+import presence.metrics
+import relay.metrics
+from cli.node_config import KeysConfig, NodeConfig
+from presence.service import PresenceService
+from psp.crypto.keys import SigningKey, link_public
+from psp.crypto.primitives import x25519_public
+from psp.errors import ConfigError, DecodeError
+from psp.ids import NodeId
+from psp.link.config import LinkConfig
+from psp.link.machine import LinkMachine
+from psp.runtime import keyfiles
+from psp.runtime.driver import TrainSocket
+from psp.runtime.entropy import SystemEntropy
+from psp.runtime.logs import logger
+from psp.runtime.membership import follow_registry, open_registry
+from psp.runtime.metrics import MetricsServer
+from psp.runtime.statefile import StateFile
+from psp.runtime.udp import UdpSocket
+from psp.units import UnixTime
+from relay.machine import RelayMachine
+from relay.service import RelayService
+
+
+class RelayNode:
+    """One relay process: start it, wait, stop it.
+
+    Attributes:
+        node_id: Who it is.
+        relay: The relay service.
+        presence: The presence service.
+        metrics: The metrics server, None when switched off.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        udp: TrainSocket | None = None,
+        unix_time: Callable[[], float] = time.time,
+        log: FilteringBoundLogger | None = None,
+    ) -> None:
+        """Read keys and registry and bind the socket; call in a running loop.
+
+        Raises:
+            ConfigError: If anything is missing, damaged or taken.
+        """
+        self._config = config
+        self._unix_time = unix_time
+        self._log = log or logger("relay")
+        identity, onion_privates = _load_keys(config.keys)
+        self.node_id = NodeId(identity.public)
+        self.registry = open_registry(config.membership, UnixTime(int(unix_time())))
+        self._check_record(onion_privates)
+        self._statics: dict[bytes, NodeId] = {}
+        self._know_members()
+        self._state = StateFile(
+            config.state_dir / "relay.json", form="psp-relay", version=1
+        )
+        self._links = LinkMachine(
+            LinkConfig(),
+            network=self.registry.network,
+            entropy=SystemEntropy(),
+            identity=identity,
+            own_port=config.listen.port,
+            peer_of_static=self._statics.get,
+            unix_time=unix_time,
+            timestamps=self._saved_timestamps(),
+        )
+        machine = RelayMachine(
+            self._links,
+            node_id=self.node_id,
+            onion_privates=onion_privates,
+            node=self.registry.node,
+            entropy=SystemEntropy(),
+            config=config.relay,
+        )
+        self._udp = udp or UdpSocket((config.listen.host, config.listen.port))
+        self.relay = RelayService(
+            machine, self._udp, registry=self.registry, unix_time=unix_time
+        )
+        self.presence = PresenceService(
+            config.presence,
+            identity=identity,
+            registry=self.registry,
+            circuits=self.relay.circuits,
+            links=self.relay.links,
+            unix_time=unix_time,
+        )
+        self.metrics = self._make_metrics(machine) if config.metrics.enabled else None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Serve.
+
+        Raises:
+            ConfigError: If the metrics port is taken.
+        """
+        if self.metrics is not None:
+            address = (self._config.metrics.host, self._config.metrics.port)
+            await self.metrics.start(address)
+        self.relay.start()
+        self.presence.start()
+        self._tasks = [
+            asyncio.create_task(
+                follow_registry(
+                    self._config.membership,
+                    self.registry,
+                    self._unix_time,
+                    self._know_members,
+                    self._log,
+                )
+            )
+        ]
+        self._log.info("relay_started", discovery=self.is_discovery_node)
+
+    async def stop(self) -> None:
+        """Leave, and write one line with everything this process did."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        status = self.relay.status()
+        await self.presence.close()
+        await self.relay.stop()
+        if self.metrics is not None:
+            await self.metrics.close()
+        if isinstance(self._udp, UdpSocket):
+            self._udp.close()
+        timestamps = base64.b64encode(self._links.export_timestamps()).decode()
+        self._state.save({"link_timestamps": timestamps})
+        self._log.info("relay_stopped", **status)
+
+    @property
+    def is_discovery_node(self) -> bool:
+        """Whether the registry lists this node as a discovery node."""
+        return self.node_id in self.registry.discovery_nodes()
+
+    def _check_record(self, onion_privates: list[bytes]) -> None:
+        record = self.registry.node(self.node_id)
+        if record is None:
+            raise ConfigError(
+                f"node {self.node_id.hex()} is not in the registry; have a trusted "
+                "partner add it"
+            )
+        if record.onion_key != x25519_public(onion_privates[0]):
+            raise ConfigError(
+                "keys.onion is not the onion key in the registry; publish the new one "
+                "or go back to the old file"
+            )
+        ports = sorted({endpoint.port for endpoint in record.endpoints})
+        if self._config.listen.port not in ports:
+            raise ConfigError(
+                f"listen.port is {self._config.listen.port}, the registry says "
+                f"{ports}; nobody would find this relay"
+            )
+
+    def _know_members(self) -> None:
+        """Map the link keys of all members to their ids."""
+        statics: dict[bytes, NodeId] = {}
+        for node_id in self.registry.nodes():
+            try:
+                statics[link_public(node_id)] = node_id
+            except DecodeError:
+                self._log.warning("member_key_unusable")
+        self._statics.clear()
+        self._statics.update(statics)
+
+    def _saved_timestamps(self) -> bytes:
+        text = (self._state.load() or {}).get("link_timestamps", "")
+        try:
+            return base64.b64decode(str(text), validate=True)
+        except binascii.Error:
+            raise ConfigError(
+                f"{self._state.path} is damaged; remove it to start anew"
+            ) from None
+
+    def _make_metrics(self, machine: RelayMachine) -> MetricsServer:
+        registry = CollectorRegistry()
+        relay.metrics.register(machine, registry)
+        presence.metrics.register_metrics(self.presence, registry)
+        return MetricsServer(
+            registry,
+            lambda: {"in_registry": self.registry.node(self.node_id) is not None},
+            asyncio.get_running_loop().time,
+        )
+
+
+def _load_keys(config: KeysConfig) -> tuple[SigningKey, list[bytes]]:
+    passphrase = None
+    if config.passphrase_file is not None:
+        passphrase = keyfiles.read_passphrase(config.passphrase_file)
+    identity = SigningKey.from_seed(
+        keyfiles.load(config.identity, passphrase=passphrase)
+    )
+    onions = [keyfiles.load(config.onion, passphrase=passphrase)]
+    if config.previous_onion is not None:
+        onions.append(keyfiles.load(config.previous_onion, passphrase=passphrase))
+    return identity, onions

@@ -1,0 +1,77 @@
+"""Settings of a relay process."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from presence.config import PresenceConfig
+from psp.runtime.membership import MembershipConfig
+from relay.config import RelayConfig
+
+
+@dataclass(frozen=True, slots=True)
+class KeysConfig:
+    """Where a relay's secrets are.
+
+    Attributes:
+        identity: Key file of the node's Ed25519 identity.
+        onion: Key file of its X25519 onion key.
+        previous_onion: The onion key before, still answered for; none right after the
+            first start.
+        passphrase_file: A private file with the passphrase of all of them.
+    """
+
+    identity: Path
+    onion: Path
+    previous_onion: Path | None = None
+    passphrase_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """Where a relay listens.
+
+    Attributes:
+        host: Address to bind.
+        port: UDP port, the one in the registry.
+    """
+
+    port: int
+    host: str = "0.0.0.0"  # noqa: S104 - a relay is meant to be reached
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """Where metrics are served.
+
+    Attributes:
+        host: A loopback address.
+        port: TCP port; 0 for any, and none at all while ``enabled`` is false.
+        enabled: Whether to serve metrics.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9464
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Everything a relay process is told.
+
+    Attributes:
+        membership: Which network, and who says who its members are.
+        keys: Where the secrets are.
+        listen: Where it listens.
+        state_dir: A private directory for what must survive a restart.
+        relay: Limits of the relay.
+        presence: Limits of presence point, gateway and DHT.
+        metrics: Where metrics are served.
+    """
+
+    membership: MembershipConfig
+    keys: KeysConfig
+    listen: ListenConfig
+    state_dir: Path
+    relay: RelayConfig = field(default_factory=RelayConfig)
+    presence: PresenceConfig = field(default_factory=PresenceConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)

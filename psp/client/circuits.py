@@ -1,0 +1,244 @@
+"""Builds circuits for a purpose: picks the path, races slow builds, learns from failure.
+
+* A build that takes longer than twice the usual time gets company: at most 3 run for
+  one wish, the first that is built wins (R-PATH-6).
+* A relay that did not answer is a *suspect* for a minute and stays off paths, as long
+  as a path without it exists.
+* Guards are told what worked and what did not (R-PATH-4, R-TAG-6).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from statistics import median
+
+from psp.client.circuit import Circuit, CircuitError
+from psp.client.context import ClientContext
+from psp.client.network import ClientNetwork
+from psp.ids import NodeId
+from psp.netdoc.node_record import NodeRecord
+from psp.path.selection import NoPathError, Path, PathSelector, Purpose
+from psp.units import Monotonic, Seconds, UnixTime
+from psp.wire.cell import Reason
+
+MAX_SUSPECTS = 256
+_BUILD_TIMES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderConfig:
+    """Timing of builds.
+
+    Attributes:
+        within: A wish not fulfilled by then fails.
+        race_after: Least time before a slow build gets company.
+        racers: Builds at the same time for one wish.
+        attempts: Builds in all for one wish.
+        suspect_for: How long a silent relay stays off paths.
+        ping_within: Least time a hop has to answer a ping.
+        network_up_for: A sign of life this recent says that our own network works.
+    """
+
+    within: Seconds = Seconds(10.0)
+    race_after: Seconds = Seconds(0.5)
+    racers: int = 3
+    attempts: int = 6
+    suspect_for: Seconds = Seconds(60.0)
+    ping_within: Seconds = Seconds(0.4)
+    network_up_for: Seconds = Seconds(10.0)
+
+
+class CircuitBuilder:
+    """Opens circuits for one client."""
+
+    def __init__(
+        self,
+        context: ClientContext,
+        network: ClientNetwork,
+        selector: PathSelector,
+        config: BuilderConfig | None = None,
+    ) -> None:
+        self.config = config or BuilderConfig()
+        self._context = context
+        self._network = network
+        self._selector = selector
+        self._suspects: dict[NodeId, Monotonic] = {}
+        self._build_times: deque[float] = deque(maxlen=_BUILD_TIMES)
+        self._alive_at = network.now()
+
+    async def open(
+        self,
+        purpose: Purpose,
+        *,
+        last: NodeId | None = None,
+        avoid: Collection[NodeId] = (),
+        second_guard: bool = False,
+    ) -> Circuit:
+        """Return a built circuit.
+
+        Args:
+            purpose: What it is for; it must serve nothing else.
+            last: The last hop, where it is given.
+            avoid: Relays to leave out where possible.
+            second_guard: Enter by the second guard: for hot spares.
+
+        Raises:
+            NoPathError: If there is no path.
+            CircuitError: If no build succeeded in time.
+        """
+        wish = _Wish(purpose, last, frozenset(avoid), second_guard)
+        race = _Race(self, wish)
+        try:
+            async with asyncio.timeout(self.config.within):
+                return await race.run()
+        except TimeoutError:
+            raise CircuitError(Reason.TIMEOUT) from None
+        finally:
+            race.close()
+
+    def rendezvous(self, avoid: Collection[NodeId]) -> NodeRecord:
+        """Draw a rendezvous relay without building to it.
+
+        Raises:
+            NoPathError: If there is none.
+        """
+        wish = _Wish(Purpose.RENDEZVOUS_CALLER, None, frozenset(avoid))
+        return self.choose(wish, ()).hops[-1]
+
+    async def blame_silence(self, circuit: Circuit) -> None:
+        """Ping every hop of a silent circuit; suspect the first that is silent."""
+        within = Seconds(max(self.config.ping_within, circuit.build_time))
+        answers = await asyncio.gather(
+            *(circuit.ping(hop, within) for hop in range(1, len(circuit.path) + 1))
+        )
+        if any(answer is not None for answer in answers):
+            self._alive_at = self._network.now()
+        for hop, answer in enumerate(answers, 1):
+            if answer is None:
+                self.suspect(circuit.path, hop)
+                return
+
+    def suspect(self, path: Collection[NodeRecord], hop: int) -> None:
+        """Keep the relay at ``hop`` (from 1) off paths for a while."""
+        node_id = list(path)[hop - 1].node_id
+        now = self._network.now()
+        if hop == 1:
+            is_up = now - self._alive_at < self.config.network_up_for
+            self._selector.guards.record_failure(node_id, now, is_network_up=is_up)
+            if not is_up:
+                return
+        self._suspects.pop(node_id, None)
+        self._suspects[node_id] = Monotonic(now + self.config.suspect_for)
+        while len(self._suspects) > MAX_SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]
+
+    # -- for the race
+
+    def choose(self, wish: "_Wish", besides: Collection[NodeId]) -> Path:
+        """Choose a path without suspects and ``besides``, or with them if need be."""
+        now = self._network.now()
+        suspects = {key for key in self._suspects if self._is_suspect(key, now)}
+        suspects.discard(wish.last or NodeId(b""))
+        for exclude in (suspects | set(besides), suspects, set()):
+            try:
+                return self._selector.choose_path(
+                    wish.purpose,
+                    self._context.entropy,
+                    now,
+                    last=wish.last,
+                    exclude=exclude,
+                    avoid=wish.avoid,
+                    use_second_guard=wish.second_guard,
+                )
+            except NoPathError:
+                if not exclude:
+                    raise
+        raise AssertionError("the last attempt excludes nothing and raises")
+
+    def start(self, path: Path) -> Circuit:
+        """Start one build."""
+        return self._network.open(path.hops)
+
+    @property
+    def race_after(self) -> float:
+        """Seconds after which a build counts as slow."""
+        usual = 2 * median(self._build_times) if self._build_times else 0.0
+        return max(self.config.race_after, usual)
+
+    def learn(self, circuit: Circuit) -> None:
+        """Take note of how a build ended."""
+        guard, now = circuit.path[0].node_id, self._network.now()
+        guards = self._selector.guards
+        if circuit.hops_added:
+            self._alive_at = now
+            unix_now = UnixTime(int(self._context.unix_time()))
+            guards.record_success(guard, now, unix_now, self._context.entropy)
+            guards.record_attempt(guard)
+        if circuit.built.done() and circuit.built.exception() is None:
+            guards.record_built(guard)
+            self._build_times.append(circuit.build_time)
+        elif circuit.failed_hop is not None:
+            self.suspect(circuit.path, circuit.failed_hop)
+
+    def _is_suspect(self, node_id: NodeId, now: Monotonic) -> bool:
+        return self._suspects.get(node_id, now) > now
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    purpose: Purpose
+    last: NodeId | None
+    avoid: frozenset[NodeId]
+    second_guard: bool = False
+
+
+class _Race:
+    """Builds for one wish."""
+
+    def __init__(self, builder: CircuitBuilder, wish: _Wish) -> None:
+        self._builder = builder
+        self._wish = wish
+        self._running: list[Circuit] = []
+        self._started = 0
+        self._last_error = CircuitError(Reason.TIMEOUT)
+
+    async def run(self) -> Circuit:
+        """Return the first circuit that is built."""
+        while True:
+            if self._may_start():
+                self._start()
+            if not self._running:
+                raise self._last_error
+            await asyncio.wait(
+                [circuit.built for circuit in self._running],
+                timeout=self._builder.race_after if self._may_start() else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for circuit in list(self._running):
+                if circuit.built.done():
+                    self._running.remove(circuit)
+                    self._builder.learn(circuit)
+                    error = circuit.built.exception()
+                    if error is None:
+                        return circuit
+                    if isinstance(error, CircuitError):
+                        self._last_error = error
+
+    def close(self) -> None:
+        """Give up the builds that lost."""
+        for circuit in self._running:
+            circuit.close()
+        self._running.clear()
+
+    def _may_start(self) -> bool:
+        config = self._builder.config
+        return len(self._running) < config.racers and self._started < config.attempts
+
+    def _start(self) -> None:
+        besides = {
+            node.node_id for circuit in self._running for node in circuit.path[:-1]
+        }
+        path = self._builder.choose(self._wish, besides)
+        self._running.append(self._builder.start(path))
+        self._started += 1

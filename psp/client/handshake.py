@@ -1,0 +1,133 @@
+"""The session handshake over a joined circuit: messages 2 and 3 (SPEC.md section 7).
+
+The callee sends message 2 until message 3 comes; the caller answers every message 2
+with message 3. Blocks may be lost, doubled and forged by a rendezvous: a forged one
+changes nothing.
+"""
+
+import asyncio
+from typing import Protocol
+
+from psp.client.circuit import Circuit
+from psp.crypto.session import (
+    MESSAGE_2_SIZE,
+    MESSAGE_3_SIZE,
+    SessionInitiator,
+    SessionKeys,
+    SessionResponder,
+)
+from psp.errors import HandshakeError
+from psp.ids import UserId
+from psp.units import Seconds
+from psp.wire.session_block import handshake_blocks, unpack_handshake
+
+_FIRST_RETRY = Seconds(0.25)
+_BACK_OFF = 1.5
+
+
+class _Parts:
+    """Collects the parts of one handshake message; a new part replaces an old one."""
+
+    def __init__(self, message: int, size: int) -> None:
+        self._message = message
+        self._size = size
+        self._parts: dict[int, bytes] = {}
+        self._count = len(handshake_blocks(message, bytes(size)))
+
+    def take(self, block: bytes) -> bytes | None:
+        """Return the whole message once every part is there."""
+        unpacked = unpack_handshake(block)
+        if unpacked is None or unpacked[0] != self._message:
+            return None
+        self._parts[unpacked[1]] = unpacked[2]
+        if len(self._parts) < self._count:
+            return None
+        return b"".join(part for _, part in sorted(self._parts.items()))[: self._size]
+
+
+class BlockSender(Protocol):
+    """Sends handshake blocks over a circuit; `ClientNetwork` is one."""
+
+    def send_blocks(self, circuit: Circuit, blocks: list[bytes]) -> None:
+        """Send now, unreliably."""
+
+
+class CallerHandshake:
+    """The caller's end; stays attached so that a late message 2 gets its answer."""
+
+    def __init__(
+        self, initiator: SessionInitiator, circuit: Circuit, sender: BlockSender
+    ) -> None:
+        self._initiator = initiator
+        self._circuit = circuit
+        self._sender = sender
+        self._parts = _Parts(2, MESSAGE_2_SIZE)
+        self._message_3: list[bytes] = []
+        self._keys: asyncio.Future[SessionKeys] = (
+            asyncio.get_running_loop().create_future()
+        )
+        circuit.on_handshake_block = self._receive
+
+    async def keys(self, within: Seconds) -> SessionKeys:
+        """Wait for message 2 and answer it.
+
+        Raises:
+            TimeoutError: If no valid message 2 comes in time.
+        """
+        return await asyncio.wait_for(asyncio.shield(self._keys), within)
+
+    def _receive(self, block: bytes) -> None:
+        self._circuit.joined.set()
+        message = self._parts.take(block)
+        if message is None:
+            return
+        if not self._keys.done():
+            try:
+                self._initiator.read_2(message)
+            except HandshakeError:
+                return  # not the callee's
+            self._message_3 = handshake_blocks(3, self._initiator.write_3())
+            self._keys.set_result(self._initiator.keys)
+        self._sender.send_blocks(self._circuit, self._message_3)
+
+
+class CalleeHandshake:
+    """The callee's end, after message 1 was read."""
+
+    def __init__(
+        self, responder: SessionResponder, circuit: Circuit, sender: BlockSender
+    ) -> None:
+        self._responder = responder
+        self._circuit = circuit
+        self._sender = sender
+        self._parts = _Parts(3, MESSAGE_3_SIZE)
+        self._done = asyncio.Event()
+        self._caller: UserId | None = None
+        circuit.on_handshake_block = self._receive
+
+    async def keys(self, within: Seconds) -> tuple[SessionKeys, UserId | None]:
+        """Send message 2 until message 3 comes; return the keys and who calls.
+
+        Raises:
+            TimeoutError: If no valid message 3 comes in time.
+        """
+        blocks = handshake_blocks(2, self._responder.write_2())
+        retry = _FIRST_RETRY
+        async with asyncio.timeout(within):
+            while not self._done.is_set():
+                self._sender.send_blocks(self._circuit, blocks)
+                try:
+                    await asyncio.wait_for(self._done.wait(), retry)
+                except TimeoutError:
+                    retry = Seconds(retry * _BACK_OFF)
+        return self._responder.keys, self._caller
+
+    def _receive(self, block: bytes) -> None:
+        message = self._parts.take(block)
+        if message is None or self._done.is_set():
+            return
+        try:
+            self._caller = self._responder.read_3(message)
+        except HandshakeError:
+            return  # not the caller's
+        self._done.set()

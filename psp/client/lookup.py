@@ -1,0 +1,219 @@
+"""Looking a user up: over one-off circuits, believing nobody.
+
+Two circuits end at two different discovery nodes, more (up to five) when no valid
+record comes back. Every record is verified here; the answer tells *online*, *offline*
+and *unknown* apart, because "nobody told me" is not "she is not there".
+"""
+
+import asyncio
+import enum
+from dataclasses import dataclass
+
+from psp.client.circuit import Circuit
+from psp.client.circuits import CircuitBuilder
+from psp.client.context import ClientContext
+from psp.client.directory import Directory
+from psp.errors import DecodeError, PspError
+from psp.ids import NodeId, UserId
+from psp.netdoc.contact_card import ContactCard
+from psp.netdoc.presence_inner import Presence, open_record
+from psp.netdoc.presence_record import (
+    SLOTS,
+    OuterRecord,
+    locations_at,
+    newest,
+    parse,
+)
+from psp.path.selection import Purpose
+from psp.units import Seconds
+from psp.wire.presence import Found, FoundState, LookupRequest
+from psp.wire.relay_message import RelayCommand
+
+FIRST_GATEWAYS = 2
+MAX_GATEWAYS = 5
+ABSENT_ANSWERS = 5
+"""Independent empty answers that together mean *offline* (R-DHT-2)."""
+MAX_REMEMBERED = 4096
+"""Users whose highest sequence is remembered; the oldest is forgotten first."""
+SECOND_OPINION = Seconds(0.4)
+"""How long a valid first answer waits for the other gateway's, which may be newer."""
+
+
+class PresenceState(enum.StrEnum):
+    """What a look-up learnt."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LookupResult:
+    """What is known of a user's presence.
+
+    Attributes:
+        state: On line, off line, or not known.
+        points: Where to introduce oneself, newest record first; empty unless on line.
+        answers: How many gateways answered.
+        refused: Records that did not verify.
+    """
+
+    state: PresenceState
+    points: tuple[Presence, ...]
+    answers: int
+    refused: int
+
+
+@dataclass(slots=True)
+class _Findings:
+    outers: list[OuterRecord]
+    answers: int = 0
+    empty: int = 0
+    refused: int = 0
+
+
+class Lookup:
+    """Looks users up; remembers the newest record seen of each."""
+
+    def __init__(
+        self, context: ClientContext, circuits: CircuitBuilder, directory: Directory
+    ) -> None:
+        self._context = context
+        self._directory = directory
+        self._circuits = circuits
+        self.highest: dict[UserId, int] = {}
+
+    async def find(self, card: ContactCard) -> LookupResult:
+        """Look a user up.
+
+        Raises:
+            DecodeError: If the card is of another network.
+        """
+        if card.network != self._context.registry.network:
+            raise DecodeError("the contact card is of another network")
+        findings = _Findings([])
+        asked: list[NodeId] = []
+        while len(asked) < MAX_GATEWAYS and not findings.outers:
+            wanted = FIRST_GATEWAYS if not asked else MAX_GATEWAYS - len(asked)
+            gateways = self._directory.sources(wanted, asked)
+            if not gateways:
+                break
+            asked += gateways
+            await self._ask_all(card, gateways, findings)
+        return self._judge(card, findings)
+
+    async def _ask_all(
+        self, card: ContactCard, gateways: list[NodeId], findings: _Findings
+    ) -> None:
+        tasks = [
+            asyncio.create_task(self._ask(card, gateway, findings))
+            for gateway in gateways
+        ]
+        pending: set[asyncio.Task[None]] = set(tasks)
+        try:
+            while pending:
+                within = SECOND_OPINION if findings.outers else None
+                done, pending = await asyncio.wait(
+                    pending, timeout=within, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    return
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ask(
+        self, card: ContactCard, gateway: NodeId, findings: _Findings
+    ) -> None:
+        try:
+            circuit = await self._circuits.open(Purpose.LOOKUP, last=gateway)
+        except PspError as error:
+            self._context.log.info("lookup_circuit_failed", error=str(error))
+            self._directory.record(gateway, is_good=False)
+            return
+        try:
+            await self._ask_over(circuit, card, findings)
+            self._directory.record(gateway, is_good=True)
+        except PspError as error:
+            self._context.log.info("lookup_failed", error=str(error))
+            self._directory.record(gateway, is_good=False)
+        finally:
+            circuit.close()
+
+    async def _ask_over(
+        self, circuit: Circuit, card: ContactCard, findings: _Findings
+    ) -> None:
+        registry = self._context.registry
+        places = locations_at(
+            card.credential, self._context.unix_time(), registry.random_value
+        )
+        requests = [
+            circuit.request(RelayCommand.LOOKUP, LookupRequest(location, slot).encode())
+            for location in places.values()
+            for slot in range(SLOTS)
+        ]
+        answers = [Found.decode(data) for data in await asyncio.gather(*requests)]
+        locations = [place for place in places.values() for _ in range(SLOTS)]
+        findings.answers += 1
+        if all(answer.state is FoundState.NO_RECORD for answer in answers):
+            findings.empty += 1
+        for answer, location in zip(answers, locations, strict=True):
+            if answer.state is FoundState.RECORD:
+                self._take(answer.record, location, findings)
+
+    def _take(self, record: bytes, location: bytes, findings: _Findings) -> None:
+        registry = self._context.registry
+        try:
+            outer = parse(
+                record,
+                network=registry.network,
+                random_value=registry.random_value,
+                unix_now=self._context.unix_time(),
+                expected_location=location,
+            )
+        except DecodeError:
+            findings.refused += 1
+        else:
+            findings.outers.append(outer)
+
+    def _judge(self, card: ContactCard, findings: _Findings) -> LookupResult:
+        found: list[Presence] = []
+        for outer in newest(findings.outers):
+            try:
+                found.append(
+                    open_record(
+                        outer,
+                        credential=card.credential,
+                        network=card.network,
+                        is_relay=lambda node: (
+                            self._context.registry.node(node) is not None
+                        ),
+                    )
+                )
+            except DecodeError:
+                findings.refused += 1
+        found = self._without_rollback(card.identity, found)
+        points = tuple(presence for presence in found if not presence.is_absence)
+        if found and found[0].is_absence:
+            state, points = PresenceState.OFFLINE, ()
+        elif points:
+            state = PresenceState.ONLINE
+        elif findings.empty >= ABSENT_ANSWERS:
+            state = PresenceState.OFFLINE
+        else:
+            state = PresenceState.UNKNOWN
+        return LookupResult(state, points, findings.answers, findings.refused)
+
+    def _without_rollback(self, user: UserId, found: list[Presence]) -> list[Presence]:
+        """Refuse everything when all of it is older than what was seen before."""
+        if not found:
+            return found
+        highest = max(presence.head.sequence for presence in found)
+        if highest < self.highest.get(user, 0):
+            return []
+        self.highest.pop(user, None)
+        self.highest[user] = highest
+        while len(self.highest) > MAX_REMEMBERED:
+            del self.highest[next(iter(self.highest))]
+        return found
