@@ -88,6 +88,7 @@ def decide(
     elected: Sequence[NodeId],
     trusted: Sequence[NodeId],
     known: Iterable[NodeId],
+    *,
     health: Health,
     now: Monotonic,
     entropy: Entropy,
