@@ -188,8 +188,9 @@ class PipePeerConnection(RTCPeerConnection):
     def _RTCPeerConnection__createTransceiver(  # noqa: N802
         self, direction: str, kind: str, sender_track: MediaStreamTrack | None = None
     ) -> RTCRtpTransceiver:
-        sender = PipeSender(sender_track or kind, self._dtls)
-        receiver = PipeReceiver(kind, self._dtls, self._config)
+        transport = self._RTCPeerConnection__createDtlsTransport()
+        sender = PipeSender(sender_track or kind, transport)
+        receiver = PipeReceiver(kind, transport, self._config)
         receiver._set_rtcp_ssrc(sender._ssrc)
         sender._stream_id = self._RTCPeerConnection__stream_id
         transceiver = RTCRtpTransceiver(

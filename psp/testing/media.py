@@ -5,6 +5,13 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection
+from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError
+from av.video.frame import PictureType
 
 from psp.media.pipe import CloseListener, DatagramListener, is_dtls, is_rtcp
 from psp.units import Seconds
@@ -124,3 +131,86 @@ class MemoryPipe:
             at = self._last = max(at, self._last)
         if self._peer is not None:
             loop.call_at(at, self._peer.inject, data)
+
+
+async def negotiate(caller: RTCPeerConnection, callee: RTCPeerConnection) -> None:
+    """Exchange offer and answer; transports connect afterwards."""
+    await caller.setLocalDescription(await caller.createOffer())
+    await callee.setRemoteDescription(caller.localDescription)
+    await callee.setLocalDescription(await callee.createAnswer())
+    await caller.setRemoteDescription(callee.localDescription)
+
+
+async def until_state(connection: RTCPeerConnection, state: str) -> None:
+    """Wait until ``connectionState`` is ``state``."""
+    changed = asyncio.Event()
+    connection.on("connectionstatechange", changed.set)
+    while connection.connectionState != state:
+        changed.clear()
+        await changed.wait()
+
+
+class PacedTrack(MediaStreamTrack):
+    """A track that gives its frames when they are due; counts what it ``sent``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+        self._start: float | None = None
+
+    async def wait_until(self, at: float) -> None:
+        """Wait until ``at`` seconds after the first call.
+
+        Raises:
+            MediaStreamError: The track was stopped.
+        """
+        if self.readyState != "live":
+            raise MediaStreamError
+        now = asyncio.get_running_loop().time()
+        if self._start is None:
+            self._start = now
+        await asyncio.sleep(max(0.0, self._start + at - now))
+
+
+class ToneTrack(PacedTrack):
+    """A 440 Hz tone in frames of 20 ms."""
+
+    kind = "audio"
+
+    async def recv(self) -> av.AudioFrame:
+        """Return the next frame at its time."""
+        await self.wait_until(self.sent * 0.02)
+        samples = np.arange(self.sent * 960, self.sent * 960 + 960) / 48000
+        wave = (np.sin(2 * np.pi * 440 * samples) * 8000).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), "s16", "mono")
+        frame.sample_rate = 48000
+        frame.pts, frame.time_base = self.sent * 960, Fraction(1, 48000)
+        self.sent += 1
+        return frame
+
+
+class PatternTrack(PacedTrack):
+    """Noisy moving pictures of 320x180, 30 a second.
+
+    Args:
+        pict_type: What each frame says it is.
+    """
+
+    kind = "video"
+
+    def __init__(self, pict_type: PictureType = PictureType.NONE) -> None:
+        super().__init__()
+        self.pict_type = pict_type
+        noise = np.random.default_rng(7).integers(40, 200, (23, 40), dtype=np.uint8)
+        self._picture = np.kron(noise, np.ones((8, 8), np.uint8))[:180]
+
+    async def recv(self) -> av.VideoFrame:
+        """Return the next picture at its time."""
+        await self.wait_until(self.sent / 30)
+        planes = np.full((270, 320), 128, np.uint8)
+        planes[:180] = np.roll(self._picture, self.sent * 3, axis=1)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base = self.sent * 3000, VIDEO_TIME_BASE
+        frame.pict_type = self.pict_type
+        self.sent += 1
+        return frame

@@ -1,0 +1,325 @@
+"""Frames out of packets that get lost, late and doubled."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from psp.media.assembly import (
+    KEY_FRAME_PAUSE,
+    MAX_GAP,
+    MAX_HELD,
+    MAX_LATE,
+    FrameAssembler,
+    VideoPacket,
+)
+from psp.media.codec import Opening
+from psp.media.missing import MAX_PER_REPORT, MAX_TRIES
+from psp.media.stats import TrackStats
+from psp.units import Monotonic, Seconds
+
+PATIENCE = Seconds(0.6)
+TICKS = 3000
+
+
+class Stream:
+    """Makes the packets of frames one after the other, and feeds them in."""
+
+    def __init__(self, first_sequence: int = 100, first_timestamp: int = 5000) -> None:
+        self.stats = TrackStats()
+        self.assembler = FrameAssembler(self.stats, PATIENCE)
+        self.sequence = first_sequence
+        self.timestamp = first_timestamp
+        self.number = 0
+        self.out: list[bytes] = []
+
+    def frame(self, packets: int, *, key: bool = False) -> list[VideoPacket]:
+        first = Opening.KEY if key else Opening.DELTA
+        made = [
+            VideoPacket(
+                (self.sequence + at) & 0xFFFF,
+                self.timestamp & 0xFFFFFFFF,
+                at == packets - 1,
+                first if at == 0 else Opening.MIDDLE,
+                (b"K" if key else b"D") + b"%d.%d/" % (self.number, at),
+            )
+            for at in range(packets)
+        ]
+        self.sequence += packets
+        self.timestamp += TICKS
+        self.number += 1
+        return made
+
+    def feed(self, packets: list[VideoPacket], now: float) -> list[bytes]:
+        for packet in packets:
+            self.assembler.add(packet, Monotonic(now))
+        return self.advance(now)
+
+    def advance(self, now: float) -> list[bytes]:
+        released = [
+            frame.data
+            for frame in self.assembler.advance(Monotonic(now))
+            if self.assembler.accept(is_key=frame.data.startswith(b"K"))
+        ]
+        self.out += released
+        return released
+
+    def asks(self, now: float) -> list[int]:
+        return self.assembler.requests(Monotonic(now))
+
+    def wants_key(self, now: float) -> bool:
+        return self.assembler.wants_key_frame(Monotonic(now))
+
+
+def started() -> Stream:
+    stream = Stream()
+    stream.feed(stream.frame(3, key=True), 0.0)
+    return stream
+
+
+def test_frame_is_released_on_its_marker():
+    stream = Stream()
+
+    released = stream.feed(stream.frame(3, key=True), 0.0)
+
+    assert released == [b"K0.0/K0.1/K0.2/"]
+
+
+def test_frame_without_a_marker_is_released_by_the_next_timestamp():
+    stream = started()
+    unmarked = [packet._replace(is_last=False) for packet in stream.frame(2)]
+
+    assert stream.feed(unmarked, 0.1) == []
+    assert len(stream.feed(stream.frame(1), 0.2)) == 2
+
+
+def test_packets_in_any_order_make_the_same_frame():
+    stream = started()
+    packets = stream.frame(5)
+    random.Random(1).shuffle(packets)
+
+    assert stream.feed(packets, 0.1) == [b"D1.0/D1.1/D1.2/D1.3/D1.4/"]
+    assert stream.stats.lost == 0
+
+
+def test_missing_packet_is_asked_for_again_by_timer():
+    stream = started()
+    first, lost, last = stream.frame(3)
+    stream.feed([first, last], 0.1)
+
+    asked_at = []
+    now = 0.1
+    while (when := stream.assembler.next_timeout()) is not None and when < 0.69:
+        now = when
+        if stream.asks(now) == [lost.sequence]:
+            asked_at.append(now)
+
+    assert len(asked_at) >= 3
+    assert stream.feed([lost], now) == [b"D1.0/D1.1/D1.2/"]
+    assert stream.stats.recovered == 1
+
+
+def test_pause_between_requests_follows_the_round_trip():
+    stream = started()
+    lost = stream.frame(1)
+    stream.feed(stream.frame(1), 0.10)
+    stream.asks(0.11)
+    stream.feed(lost, 0.19)
+    second_lost = stream.frame(1)[0]
+    stream.feed(stream.frame(1), 0.20)
+
+    assert stream.asks(0.21) == [second_lost.sequence]
+    assert stream.asks(0.30) == []
+    assert stream.asks(0.32) == [second_lost.sequence]
+
+
+def test_a_packet_is_not_asked_for_without_end():
+    stream = started()
+    stream.frame(1)
+    stream.feed(stream.frame(1), 0.1)
+
+    asked = sum(bool(stream.asks(0.1 + step * 10)) for step in range(1, 50))
+
+    assert asked == MAX_TRIES
+
+
+def test_overtaken_packet_is_not_asked_for():
+    stream = started()
+    first, second = stream.frame(1), stream.frame(1)
+
+    stream.feed(second, 0.1)
+    asked = stream.asks(0.1)
+    stream.feed(first, 0.102)
+
+    assert asked == []
+    assert stream.asks(1.0) == []
+
+
+def test_hole_is_skipped_after_patience_and_nothing_damaged_follows():
+    stream = started()
+    stream.frame(2)
+    for step in range(5):
+        stream.feed(stream.frame(2), 0.1 + step / 30)
+
+    released = stream.advance(0.1 + PATIENCE + 0.001)
+
+    assert released == []
+    assert stream.stats.lost == 2
+    assert stream.wants_key(0.71)
+    assert stream.feed(stream.frame(2), 0.75) == []
+    key = stream.feed(stream.frame(4, key=True), 0.8)
+    assert [frame[:2] for frame in key] == [b"K8"]
+    assert len(stream.feed(stream.frame(1), 0.83)) == 1
+
+
+def test_key_frame_request_is_repeated_until_one_comes():
+    stream = started()
+    stream.assembler.require_key_frame()
+
+    asked = [now / 10 for now in range(10, 30) if stream.wants_key(now / 10)]
+    stream.feed(stream.frame(1, key=True), 3.0)
+
+    assert len(asked) >= 4
+    assert asked[1] - asked[0] >= KEY_FRAME_PAUSE - 1e-9
+    assert not stream.wants_key(9.0)
+
+
+def test_start_of_a_key_frame_ends_the_wait_behind_a_hole():
+    stream = started()
+    stream.frame(1)
+    stream.feed(stream.frame(1), 0.1)
+    stream.assembler.require_key_frame()
+
+    released = stream.feed(stream.frame(2, key=True), 0.2)
+
+    assert [frame[:2] for frame in released] == [b"K3"]
+    assert stream.asks(0.3) == []
+
+
+def test_key_frame_with_a_hole_is_repaired_not_skipped():
+    stream = started()
+    stream.assembler.require_key_frame()
+    first, lost, last = stream.frame(3, key=True)
+    stream.feed([first, last], 0.1)
+
+    assert stream.asks(0.2) == [lost.sequence]
+    assert not stream.wants_key(0.2)
+    assert len(stream.feed([lost], 0.25)) == 1
+
+
+def test_joining_in_the_middle_of_a_frame_withholds_it():
+    stream = Stream()
+    packets = stream.frame(4, key=True)
+
+    assert stream.feed(packets[1:], 0.0) == []
+    assert stream.wants_key(0.0)
+    assert len(stream.feed(stream.frame(2, key=True), 0.1)) == 1
+
+
+def test_long_outage_ends_in_a_key_frame_not_in_requests():
+    stream = started()
+    for _ in range(120):
+        stream.frame(2)
+
+    released = stream.feed(stream.frame(2), 4.0)
+
+    assert released == []
+    assert stream.asks(4.1) == []
+    assert stream.wants_key(4.1)
+    assert len(stream.feed(stream.frame(3, key=True), 4.3)) == 1
+
+
+def test_long_gap_without_a_pause_is_an_outage_too():
+    stream = started()
+    for _ in range(MAX_GAP + 1):
+        stream.frame(1)
+
+    stream.feed(stream.frame(1), 0.01)
+
+    assert stream.asks(0.1) == []
+    assert stream.wants_key(0.1)
+
+
+def test_requests_are_bounded():
+    stream = started()
+    for _ in range(MAX_GAP):
+        stream.frame(1)
+    stream.feed(stream.frame(1), 0.01)
+
+    assert len(stream.asks(0.1)) == MAX_PER_REPORT
+
+
+def test_packets_held_behind_a_hole_are_bounded():
+    stream = started()
+    stream.frame(1)
+
+    for _ in range(MAX_HELD + 2):
+        stream.feed(stream.frame(1), 0.1)
+
+    assert stream.stats.lost == 1
+    assert stream.wants_key(0.1)
+
+
+def test_sender_that_starts_over_is_followed():
+    stream = started()
+    stream.sequence -= 5000
+
+    for _ in range(MAX_LATE + 1):
+        stream.feed(stream.frame(1), 0.2)
+
+    assert stream.wants_key(0.2)
+    assert len(stream.feed(stream.frame(1, key=True), 0.3)) == 1
+
+
+def test_doubled_packets_are_counted_and_ignored():
+    stream = started()
+    packets = stream.frame(2)
+
+    stream.feed(packets + packets, 0.1)
+
+    assert len(stream.out) == 2
+    assert stream.stats.late == 2
+
+
+def test_sequence_and_timestamp_wrap_without_a_hitch():
+    stream = Stream(first_sequence=65530, first_timestamp=(1 << 32) - 2 * TICKS)
+    stamps = []
+    for number in range(12):
+        for packet in stream.frame(2, key=number == 0):
+            stream.assembler.add(packet, Monotonic(0.0))
+        stamps += [f.timestamp for f in stream.assembler.advance(Monotonic(0.0))]
+
+    assert stamps == [number * TICKS for number in range(12)]
+
+
+def test_padding_after_a_marker_is_no_frame():
+    stream = started()
+    padding = stream.frame(1)[0]._replace(data=b"", opening=Opening.MIDDLE)
+
+    assert stream.feed([padding], 0.1) == []
+    assert len(stream.feed(stream.frame(1), 0.2)) == 1
+
+
+@given(st.integers(0, 2**32), st.floats(0, 0.3))
+def test_every_released_frame_is_whole_and_follows_its_reference(seed, loss):
+    weather = random.Random(seed)
+    stream = Stream(first_sequence=weather.randrange(65536))
+    sizes = {}
+    now = 0.0
+    for number in range(60):
+        now += 1 / 30
+        is_key = number == 0 or stream.wants_key(now)
+        packets = stream.frame(weather.randint(1, 4), key=is_key)
+        sizes[number] = (len(packets), is_key)
+        survivors = [packet for packet in packets if weather.random() >= loss]
+        weather.shuffle(survivors)
+        stream.feed(survivors, now)
+
+    last = -1
+    for data in stream.out:
+        parts = data.split(b"/")[:-1]
+        number = int(parts[0][1:].split(b".")[0])
+        size, is_key = sizes[number]
+        assert [int(part.split(b".")[1]) for part in parts] == list(range(size))
+        assert is_key or number == last + 1
+        last = number
