@@ -4,13 +4,12 @@ Each array begins with a number that tells its kind. Decoding is typed and bound
 unknown kinds, missing, further or ill-sized elements are a `DecodeError`.
 """
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
 from psp.errors import DecodeError
 from psp.netdoc.presence_record import LOCATION_SIZE, RECORD_SIZE, SLOTS
-from psp.wire.presence import ANY_SLOT
 
 MAX_MESSAGE = 1_183
 """Bytes that one SERVICE cell carries."""
@@ -25,7 +24,8 @@ RecordBytes = Annotated[
     bytes, msgspec.Meta(min_length=RECORD_SIZE, max_length=RECORD_SIZE)
 ]
 Slot = Annotated[int, msgspec.Meta(ge=0, lt=SLOTS)]
-SlotWanted = Annotated[int, msgspec.Meta(ge=0, le=ANY_SLOT)]
+SlotWanted = Literal[0, 1, 2, 255]
+"""A slot, or `psp.wire.presence.ANY_SLOT`."""
 Sequence = Annotated[int, msgspec.Meta(ge=0)]
 NodeList = Annotated[tuple[DhtId, ...], msgspec.Meta(max_length=ANSWER_NODES)]
 HeldList = Annotated[tuple[tuple[Slot, Sequence], ...], msgspec.Meta(max_length=SLOTS)]

@@ -8,7 +8,7 @@ that are not elected only ask.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from kademlia.network import Server
 from kademlia.node import Node
@@ -16,7 +16,7 @@ from kademlia.node import Node
 from presence.config import DhtConfig
 from presence.dht.lookup import Lookup, LookupResult, Reply
 from presence.dht.members import Members
-from presence.dht.messages import FindValue, Store, Stored, Value
+from presence.dht.messages import FindValue, SlotWanted, Store, Stored, Value
 from presence.dht.protocol import DHT_SERVICE, PresenceProtocol
 from presence.record_store import RecordStore
 from presence.stats import PresenceStats
@@ -137,9 +137,10 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
     def search(self, location: bytes, slot: int = ANY_SLOT) -> Search:
         """Begin to look a record up; our own store is one voice, never a short cut."""
         quorum = min(self._config.quorum, max(len(self._members), 1))
+        question = FindValue(location, cast("SlotWanted", slot))
 
         async def ask(contact: Node) -> Reply | None:
-            answer = await self.protocol.request(contact, FindValue(location, slot))
+            answer = await self.protocol.request(contact, question)
             if not isinstance(answer, Value):
                 return None
             found = map(self._members.contact, answer.nodes)
