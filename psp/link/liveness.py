@@ -9,6 +9,9 @@ from psp.link.config import LinkConfig
 from psp.units import Monotonic
 
 CONFIRM_BACKOFF = 1.5
+SOONEST_ANSWER = 0.9
+"""In round trips; below 1 because the measure of them lags behind."""
+
 RTT_GAIN = 0.125
 """Weight of a new sample (RFC 6298 section 2)."""
 
@@ -46,10 +49,16 @@ class Liveness:
         self.rtt: float | None = None
 
     def heard(self, now: Monotonic) -> None:
-        """Note a sign of life."""
+        """Note a sign of life.
+
+        What comes sooner than an answer can was under way when we sent, and says
+        nothing about what became of that.
+        """
         self.last_received = now
-        self.waiting_since = None
         self._probes = 0
+        since = self.waiting_since
+        if since is not None and now - since >= SOONEST_ANSWER * (self.rtt or 0.0):
+            self.waiting_since = None
 
     def sent(self, now: Monotonic, *, is_demanding: bool) -> None:
         """Note that we sent; ``is_demanding`` things deserve an answer."""
