@@ -12,12 +12,16 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
+import discovery.metrics
 import presence.metrics
 import relay.metrics
 from cli.node_config import KeysConfig, NodeConfig
+from discovery.service import DiscoveryService
 from presence.service import PresenceService
 from psp.crypto.keys import SigningKey, link_public
 from psp.crypto.primitives import x25519_public
+from psp.directory.trusted import RegistryRefusedError
+from psp.entropy import Entropy
 from psp.errors import ConfigError, DecodeError
 from psp.ids import NodeId
 from psp.link.config import LinkConfig
@@ -42,6 +46,7 @@ class RelayNode:
         node_id: Who it is.
         relay: The relay service.
         presence: The presence service.
+        discovery: The discovery service.
         metrics: The metrics server, None when switched off.
     """
 
@@ -51,6 +56,7 @@ class RelayNode:
         *,
         udp: TrainSocket | None = None,
         unix_time: Callable[[], float] = time.time,
+        entropy: Entropy | None = None,
         log: FilteringBoundLogger | None = None,
     ) -> None:
         """Read keys and registry and bind the socket; call in a running loop.
@@ -61,6 +67,7 @@ class RelayNode:
         self._config = config
         self._unix_time = unix_time
         self._log = log or logger("relay")
+        entropy = entropy or SystemEntropy()
         identity, onion_privates = _load_keys(config.keys)
         self.node_id = NodeId(identity.public)
         self.registry = open_registry(config.membership, UnixTime(int(unix_time())))
@@ -73,7 +80,7 @@ class RelayNode:
         self._links = LinkMachine(
             LinkConfig(),
             network=self.registry.network,
-            entropy=SystemEntropy(),
+            entropy=entropy,
             identity=identity,
             own_port=config.listen.port,
             peer_of_static=self._statics.get,
@@ -85,7 +92,7 @@ class RelayNode:
             node_id=self.node_id,
             onion_privates=onion_privates,
             node=self.registry.node,
-            entropy=SystemEntropy(),
+            entropy=entropy,
             config=config.relay,
         )
         self._udp = udp or UdpSocket((config.listen.host, config.listen.port))
@@ -99,6 +106,17 @@ class RelayNode:
             circuits=self.relay.circuits,
             links=self.relay.links,
             unix_time=unix_time,
+        )
+        self.discovery = DiscoveryService(
+            config.discovery,
+            identity=identity,
+            registry=self.registry,
+            circuits=self.relay.circuits,
+            links=self.relay.links,
+            entropy=entropy,
+            unix_time=unix_time,
+            registry_file=lambda: self.registry.data,
+            on_registry_file=self._take_registry_file,
         )
         self.metrics = self._make_metrics(machine) if config.metrics.enabled else None
         self._tasks: list[asyncio.Task[None]] = []
@@ -114,6 +132,7 @@ class RelayNode:
             await self.metrics.start(address)
         self.relay.start()
         self.presence.start()
+        self.discovery.start()
         self._tasks = [
             asyncio.create_task(
                 follow_registry(
@@ -133,6 +152,7 @@ class RelayNode:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         status = self.relay.status()
+        await self.discovery.close()
         await self.presence.close()
         await self.relay.stop()
         if self.metrics is not None:
@@ -178,6 +198,17 @@ class RelayNode:
         self._statics.clear()
         self._statics.update(statics)
 
+    def _take_registry_file(self, data: bytes) -> bool:
+        """Take over a newer registry that another node served; it verifies itself."""
+        try:
+            is_newer = self.registry.update(data, UnixTime(int(self._unix_time())))
+        except RegistryRefusedError as error:
+            self._log.warning("registry_refused", error=str(error))
+            return False
+        if is_newer:
+            self._know_members()
+        return is_newer
+
     def _saved_timestamps(self) -> bytes:
         text = (self._state.load() or {}).get("link_timestamps", "")
         try:
@@ -191,6 +222,7 @@ class RelayNode:
         registry = CollectorRegistry()
         relay.metrics.register(machine, registry)
         presence.metrics.register_metrics(self.presence, registry)
+        discovery.metrics.register_metrics(self.discovery, registry)
         return MetricsServer(
             registry,
             lambda: {"in_registry": self.registry.node(self.node_id) is not None},

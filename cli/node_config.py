@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from discovery.config import DiscoveryConfig
 from presence.config import PresenceConfig
 from psp.runtime.membership import MembershipConfig
 from relay.config import RelayConfig
@@ -65,6 +66,7 @@ class NodeConfig:
         state_dir: A private directory for what must survive a restart.
         relay: Limits of the relay.
         presence: Limits of presence point, gateway and DHT.
+        discovery: Limits of publishing and serving the directory.
         metrics: Where metrics are served.
     """
 
@@ -74,4 +76,5 @@ class NodeConfig:
     state_dir: Path
     relay: RelayConfig = field(default_factory=RelayConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
+    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)

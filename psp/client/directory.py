@@ -21,6 +21,7 @@ from psp.errors import DecodeError, PspError
 from psp.ids import NodeId
 from psp.path.selection import KNOWN_FRACTION, PathSelector, Purpose
 from psp.runtime import private_files
+from psp.runtime.directory_download import run_download
 from psp.units import Monotonic, Seconds, UnixTime
 from psp.wire.directory_page import Content, Fetch
 from psp.wire.relay_message import RelayCommand
@@ -120,29 +121,13 @@ class Directory:
         circuit = await self._circuits.open(Purpose.DIRECTORY, last=source)
         try:
             download = PageDownload(Content.DESCRIPTORS)
-            while download.outcome is None:
-                await asyncio.gather(
-                    *(
-                        self._page(circuit, download, fetch)
-                        for fetch in download.requests()
-                    )
-                )
+            await run_download(download, lambda fetch: _page(circuit, fetch))
         finally:
             circuit.close()
         if download.outcome is not Outcome.COMPLETE:
             raise DecodeError(f"directory download: {download.outcome}")
         limit = len(self._context.registry.nodes()) + SPARE_ELEMENTS
         return split_listing(download.data, limit)
-
-    async def _page(
-        self, circuit: Circuit, download: PageDownload, fetch: Fetch
-    ) -> None:
-        try:
-            data = await circuit.request(RelayCommand.FETCH, fetch.encode())
-        except RequestError:
-            download.fail(fetch)
-        else:
-            download.receive(fetch, data)
 
     def _take(self, union: DescriptorUnion, heard: int, decision: Decision) -> None:
         now = self._unix_now()
@@ -188,9 +173,9 @@ class Directory:
             elected,
             trusted,
             (key for key in registry.nodes() if key not in named),
-            self._health,
-            self._now(),
-            self._context.entropy,
+            health=self._health,
+            now=self._now(),
+            entropy=self._context.entropy,
         )
 
     def _read_cache(self) -> DirectoryCache:
@@ -210,3 +195,10 @@ class Directory:
 
     def _now(self) -> Monotonic:
         return Monotonic(asyncio.get_running_loop().time())
+
+
+async def _page(circuit: Circuit, fetch: Fetch) -> bytes | None:
+    try:
+        return await circuit.request(RelayCommand.FETCH, fetch.encode())
+    except RequestError:
+        return None

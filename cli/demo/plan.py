@@ -1,0 +1,184 @@
+"""A whole network on one machine: keys, registry and settings, written to a folder.
+
+Everything is what a real operator, partner and user would have: key files, a file
+signed by the trusted partners, one settings file per relay. Only the subnet rule is
+off, in the clients' settings, as all relays share the loopback network.
+"""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cli.node_config import KeysConfig, ListenConfig, MetricsConfig, NodeConfig
+from psp.client.config import ClientConfig, PathConfig
+from psp.client.identity import ClientIdentity
+from psp.crypto.keys import SigningKey
+from psp.crypto.primitives import x25519_generate, x25519_public
+from psp.directory.registry import RANDOM_PERIOD, period_of
+from psp.entropy import Entropy
+from psp.errors import ConfigError
+from psp.ids import NodeId
+from psp.netdoc import trusted_file
+from psp.netdoc.node_entry import SignedNode
+from psp.netdoc.node_record import NodeRecord
+from psp.netdoc.trusted_file import TrustedFile
+from psp.runtime import keyfiles
+from psp.runtime.membership import MembershipConfig
+from psp.units import UnixTime
+from psp.wire.endpoint import Endpoint
+from psp.wire.network import Network
+
+DEMO_NETWORK = Network(31_337, bytes(19) + b"\1")
+"""A chain id that development chains use; no chain stands behind it."""
+
+HOST = "127.0.0.1"
+_LIFE = 2 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRelay:
+    """One relay to start.
+
+    Attributes:
+        node_id: Who it is.
+        config: Its settings.
+    """
+
+    node_id: NodeId
+    config: NodeConfig
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """What there is to start.
+
+    Attributes:
+        folder: Where everything lies, mode 0700.
+        membership: What every process is configured with.
+        relays: The relays, each of an operator of its own.
+        discovery_nodes: Which of them are discovery nodes.
+        users: Registered identities, by name.
+    """
+
+    folder: Path
+    membership: MembershipConfig
+    relays: tuple[PlannedRelay, ...]
+    discovery_nodes: tuple[NodeId, ...]
+    users: dict[str, ClientIdentity] = field(repr=False)
+
+    def client_config(self, name: str) -> ClientConfig:
+        """Return the settings of a user's client."""
+        return ClientConfig(
+            membership=self.membership,
+            state_dir=self.folder / name,
+            bind=HOST,
+            path=PathConfig(subnet_rule=False),
+        )
+
+
+def make_plan(
+    folder: Path,
+    ports: list[int],
+    users: list[str],
+    *,
+    discovery: int,
+    entropy: Entropy,
+    unix_now: float,
+) -> NetworkPlan:
+    """Make all keys and write all files.
+
+    Args:
+        folder: Made with mode 0700 if missing.
+        ports: One UDP port per relay.
+        users: Names of the users to register.
+        discovery: How many relays are discovery nodes.
+        entropy: For the keys.
+        unix_now: The registry is valid for two days from now.
+    """
+    partner = SigningKey.generate(entropy)
+    identities = {name: ClientIdentity.generate(entropy, name) for name in users}
+    nodes, configs = [], []
+    membership = MembershipConfig(
+        chain_id=DEMO_NETWORK.chain_id,
+        registry=DEMO_NETWORK.registry.hex(),
+        file=folder / "registry.json",
+        partners=(partner.public.hex(),),
+    )
+    for number, port in enumerate(ports):
+        node, config = _make_relay(folder, number, port, membership, entropy)
+        nodes.append(node)
+        configs.append(PlannedRelay(node.record.node_id, config))
+    chosen = tuple(sorted(relay.node_id for relay in configs[:discovery]))
+    document = TrustedFile(
+        network=DEMO_NETWORK,
+        sequence=1,
+        issued=UnixTime(int(unix_now)),
+        expires=UnixTime(int(unix_now) + _LIFE),
+        nodes={node.record.node_id: node for node in nodes},
+        discovery_nodes=chosen,
+        users=frozenset(identity.user_id for identity in identities.values()),
+        random_values=_random_values(unix_now, entropy),
+    )
+    membership.file.write_bytes(trusted_file.encode(document, [partner]))
+    return NetworkPlan(folder, membership, tuple(configs), chosen, identities)
+
+
+def free_ports(count: int, base: int | None = None) -> list[int]:
+    """Return UDP ports that are free now: from ``base`` on, or any.
+
+    Raises:
+        ConfigError: If one of the ports asked for is taken.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for number in range(count):
+            wanted = 0 if base is None else base + number
+            held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sockets.append(held)
+            try:
+                held.bind((HOST, wanted))
+            except OSError as error:
+                raise ConfigError(
+                    f"port {wanted} on {HOST} is taken ({error.strerror}); choose "
+                    "others with --base-port, or leave it out"
+                ) from None
+        return [held.getsockname()[1] for held in sockets]
+    finally:
+        for held in sockets:
+            held.close()
+
+
+def _make_relay(
+    folder: Path,
+    number: int,
+    port: int,
+    membership: MembershipConfig,
+    entropy: Entropy,
+) -> tuple[SignedNode, NodeConfig]:
+    home = folder / f"relay-{number:02}"
+    identity, onion = SigningKey.generate(entropy), x25519_generate(entropy)
+    keys = KeysConfig(home / "identity.key", home / "onion.key")
+    keyfiles.create(keys.identity, identity.seed, entropy=entropy)
+    keyfiles.create(keys.onion, onion, entropy=entropy)
+    record = NodeRecord(
+        node_id=NodeId(identity.public),
+        onion_key=x25519_public(onion),
+        endpoints=(Endpoint(HOST, port),),
+        operator=(number + 1).to_bytes(20),
+    )
+    config = NodeConfig(
+        membership=membership,
+        keys=keys,
+        listen=ListenConfig(port=port, host=HOST),
+        state_dir=home,
+        metrics=MetricsConfig(enabled=False),
+    )
+    return SignedNode.sign(DEMO_NETWORK, record, identity), config
+
+
+def _random_values(unix_now: float, entropy: Entropy) -> dict[int, bytes]:
+    first = period_of(int(unix_now)) - 1
+    return {
+        period: entropy.token(32)
+        for period in range(first, first + 3 + _LIFE // RANDOM_PERIOD)
+    }
