@@ -29,6 +29,7 @@ class Liveness:
 
     __slots__ = (
         "_config",
+        "_last_demand",
         "_last_probe",
         "_nonce",
         "_probes",
@@ -42,6 +43,7 @@ class Liveness:
         self._config = config
         self._nonce = b""
         self._last_probe = now
+        self._last_demand: Monotonic | None = None
         self._probes = 0
         self.last_received = now
         self.last_sent = now
@@ -56,15 +58,18 @@ class Liveness:
         """
         self.last_received = now
         self._probes = 0
-        since = self.waiting_since
-        if since is not None and now - since >= SOONEST_ANSWER * (self.rtt or 0.0):
-            self.waiting_since = None
+        demand = self._last_demand
+        soonest = SOONEST_ANSWER * (self.rtt or 0.0)
+        is_answered = demand is None or now - demand >= soonest
+        self.waiting_since = None if is_answered else demand
 
     def sent(self, now: Monotonic, *, is_demanding: bool) -> None:
         """Note that we sent; ``is_demanding`` things deserve an answer."""
         self.last_sent = now
-        if is_demanding and self.waiting_since is None:
-            self.waiting_since = now
+        if is_demanding:
+            self._last_demand = now
+            if self.waiting_since is None:
+                self.waiting_since = now
 
     def is_silent(self, now: Monotonic) -> bool:
         """Tell whether a sign of life is overdue."""

@@ -1,5 +1,7 @@
 """Links outlive their keys, their endpoints and short outages; then they end."""
 
+from itertools import pairwise
+
 import pytest
 
 from psp.link.config import HARD_KEY_AGE, LinkConfig
@@ -316,7 +318,7 @@ def test_an_idle_client_link_is_padded_at_random_both_ways() -> None:
 
     assert initiations(wire) == 1
     for sent in times.values():
-        gaps = [later - sooner for sooner, later in zip(sent, sent[1:], strict=False)]
+        gaps = [later - sooner for sooner, later in pairwise(sent)]
         assert all(1.5 <= gap <= 9.6 for gap in gaps)
         # The mean of the greater of two draws is two thirds of the span.
         assert 5 < sum(gaps) / len(gaps) < 9
