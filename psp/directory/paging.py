@@ -126,7 +126,9 @@ class PageDownload:
         except DecodeError:
             self.outcome = Outcome.MALFORMED
             return
-        if fetched.snapshot != self.snapshot:
+        if fetched.snapshot == CURRENT:
+            self.outcome = Outcome.UNAVAILABLE
+        elif fetched.snapshot != self.snapshot:
             self._begin(fetched)
         if self.outcome is None:
             self._keep(fetch, fetched)
@@ -151,9 +153,7 @@ class PageDownload:
     def _begin(self, fetched: Fetched) -> None:
         """Turn to the snapshot that the server names."""
         is_first = self.snapshot == CURRENT
-        if fetched.snapshot == CURRENT:
-            self.outcome = Outcome.UNAVAILABLE
-        elif fetched.snapshot == self._held:
+        if fetched.snapshot == self._held:
             self.outcome = Outcome.UNCHANGED
         elif (fetched.pages - 1) * PAGE_SIZE >= self._config.max_bytes:
             self.outcome = Outcome.TOO_LARGE
