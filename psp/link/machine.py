@@ -273,28 +273,37 @@ class LinkMachine:
             return taken
         is_newest = keypair.window.highest > highest
         link.note_received(keypair, count, source, now, is_newest=is_newest)
+        is_alive = True
         if control:
-            cells += self._read_control(link, control, source, now)
+            is_alive = self._read_control(link, control, cells, source, now)
         if cells:
             self.stats.received_cells += len(cells)
             batches.append(CellBatch(link.link_id, cells))
+        if not is_alive:
+            return taken
         if (due := keypair.gaps.due) is not None:
             self._life.wake_by(link, due)
+        if link.has_output:
+            self._life.unflushed[link.link_id] = link
         if source != link.address:
             self._life.arm(link)
         return taken
 
     def _read_control(
-        self, link: Link, cells: list[bytes], source: Address, now: Monotonic
-    ) -> list[bytes]:
+        self,
+        link: Link,
+        control: list[bytes],
+        cells: list[bytes],
+        source: Address,
+        now: Monotonic,
+    ) -> bool:
         try:
-            services = link.read_control(cells, source, now)
+            cells += link.read_control(control, source, now)
         except RemoteProtocolError:
             self.stats.drop_protocol += 1
             self._life.bury(link, CloseReason.PROTOCOL)
-            return []
+            return False
         if link.is_closed_by_peer:
             self._life.bury(link, CloseReason.REMOTE)
-        elif link.has_output:
-            self._life.unflushed[link.link_id] = link
-        return services
+            return False
+        return True
