@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from psp.circuit.config import CircuitConfig
-from psp.circuit.origin import OriginCircuit
+from psp.circuit.origin import HopSpec, OriginCircuit
 from psp.ids import CircuitId, NodeId
 from psp.testing.circuit_relay import RigRelay
 from psp.testing.entropy import SeededEntropy
@@ -98,9 +98,15 @@ class CircuitRig:
         self, path: Sequence[int], config: CircuitConfig | None = None
     ) -> OriginCircuit:
         """Begin a circuit over the relays of these numbers."""
+        return self.build_path([self.relays[number].spec for number in path], config)
+
+    def build_path(
+        self, path: Sequence[HopSpec], config: CircuitConfig | None = None
+    ) -> OriginCircuit:
+        """Begin a circuit over any path."""
         circuit = OriginCircuit(
             self.new_circuit_id(),
-            [self.relays[number].spec for number in path],
+            path,
             self._entropy.child(f"origin {len(self.origins)}"),
             config or CircuitConfig(),
             self.now,

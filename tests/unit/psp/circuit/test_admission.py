@@ -51,5 +51,7 @@ def test_a_handshake_for_another_place_in_the_circuit_is_refused():
 def test_a_bad_handshake_is_refused():
     client = ClientHandshake(NODE_ID, x25519_public(NEW_KEY), 1, ENTROPY)
 
+    forged = client.message[:-1] + bytes([client.message[-1] ^ 1])
+
     with pytest.raises(RemoteProtocolError):
-        admit(client.message[:-1] + b"\0", 1)
+        admit(forged, 1)

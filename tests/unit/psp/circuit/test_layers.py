@@ -179,7 +179,8 @@ def test_new_bad_tags_are_told_from_replays():
     layers.open(cell)
     layers.open(cell)
     assert not layers[1].has_new_bad_tag()
-    layers.open(relays[0].message_cell(MESSAGE)[:-1] + b"\0")
+    cell = relays[0].message_cell(MESSAGE)
+    layers.open(cell[:-1] + bytes([cell[-1] ^ 1]))
     assert layers[1].has_new_bad_tag()
     assert not layers[1].has_new_bad_tag()
 
