@@ -65,6 +65,14 @@ def test_changed_signatures_messages_and_keys_do_not_verify():
         assert not verify(KEY.public, b"message", bytes(changed))
 
 
+def test_bytes_do_not_move_between_signature_and_message():
+    signature = KEY.sign(b"message")
+
+    assert verify(KEY.public, b"message", signature)
+    assert not verify(KEY.public, b"essage", signature + b"m")
+    assert not verify(KEY.public, signature[-1:] + b"message", signature[:-1])
+
+
 @given(st.binary(max_size=40), st.binary(max_size=20), st.binary(max_size=70))
 def test_verify_never_raises(public, message, signature):
     assert not verify(public, message, signature)
