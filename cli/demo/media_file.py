@@ -103,9 +103,9 @@ def pictures(file: MediaFile) -> Iterator[tuple[float, av.VideoFrame]]:
         aspect = float(stream.sample_aspect_ratio or 1)
         for frame in _readable(container.decode(video=0)):
             at = next_at if frame.pts is None else frame.time - start
-            if at < next_at - 0.5 / MAX_FRAME_RATE:
+            if at < next_at - 0.25 / MAX_FRAME_RATE:
                 continue
-            next_at = max(at, 0.0) + 1 / MAX_FRAME_RATE
+            next_at = max(next_at + 1 / MAX_FRAME_RATE, at)
             yield max(at, 0.0), fit(frame, aspect)
 
 

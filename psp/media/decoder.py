@@ -28,6 +28,7 @@ class DecoderThread:
         name: Of the thread.
         on_frames: Called in the loop with what one encoded frame became.
         on_damage: Called in the loop when the decoder refuses a frame.
+        on_end: Called in the loop after `end`, behind everything that was queued.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class DecoderThread:
         name: str,
         on_frames: Callable[[list[Frame]], None],
         on_damage: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_frames = on_frames
         self._on_damage = on_damage
+        self._on_end = on_end
         # One place more than we fill, so that the end always fits.
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING + 1)
         self._is_ended = False
@@ -79,6 +82,7 @@ class DecoderThread:
                 if isinstance(frame, av.VideoFrame):
                     frame.pict_type = PictureType.NONE
             self._report(self._on_frames, frames)
+        self._report(self._on_end)
 
     def _report(self, callback: Callable[..., None], *args: list[Frame]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile

@@ -106,7 +106,10 @@ class PipeReceiver(RTCRtpReceiver):
                 self._media_of_rtx[encoding.rtx.ssrc] = encoding.ssrc
         if self._config.decodes:
             self._decoder = DecoderThread(
-                f"{self._kind}-decoder", self._push_decoded, self._on_damage
+                f"{self._kind}-decoder",
+                self._push_decoded,
+                self._on_damage,
+                self._end_track,
             )
         self._dtls._register_rtp_receiver(self, parameters)
         self._spawn(self._report_regularly())
@@ -231,7 +234,7 @@ class PipeReceiver(RTCRtpReceiver):
             self._push(frame)
 
     def _push(self, item: Frame | EncodedPacket) -> None:
-        if self._track is None or self._is_ended:
+        if self._track is None:
             return
         queue = self._track._queue
         while queue.qsize() >= MAX_TRACK_QUEUE[self._kind]:
@@ -336,6 +339,10 @@ class PipeReceiver(RTCRtpReceiver):
         for task in list(self._tasks):
             task.cancel()
         if self._decoder is not None:
-            self._decoder.end()
+            self._decoder.end()  # the track ends behind what is still to be decoded
+        else:
+            self._end_track()
+
+    def _end_track(self) -> None:
         if self._track is not None:
             self._track._queue.put_nowait(None)
