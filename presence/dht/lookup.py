@@ -22,6 +22,8 @@ from presence.config import DhtConfig
 from presence.dht.protocol import PresenceProtocol
 from psp.netdoc.presence_record import OuterRecord, RecordRefusedError
 
+_TICK = 0.001
+"""Least seconds to wait: a rest that rounding leaves over must not become a busy loop."""
 _SURE = 2
 """Voices after which late nodes are waited for no longer."""
 
@@ -211,13 +213,15 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             for pending in self._pending.values()
             if self._states[pending.node.id] is _State.ASKED
         ]
-        return max(min(due), 0.0) if due else None
+        return max(min(due), _TICK) if due else None
 
     def _mark_late(self) -> None:
-        latest = asyncio.get_running_loop().time() - self.protocol.soft_timeout
+        now = asyncio.get_running_loop().time()
+        soft_timeout = self.protocol.soft_timeout
         for task, pending in self._pending.items():
             is_asked = self._states[pending.node.id] is _State.ASKED
-            if is_asked and not task.done() and pending.asked_at <= latest:
+            is_due = pending.asked_at + soft_timeout <= now
+            if is_asked and is_due and not task.done():
                 self._states[pending.node.id] = _State.LATE
 
     def _take(self, node: Node, reply: Reply | None) -> None:

@@ -47,8 +47,9 @@ DHT_SERVICE = 1
 """Number of the DHT in SERVICE cells (SPEC.md §2)."""
 _CHECK_INTERVAL = Seconds(60)
 """Between two pings of one contact: full buckets would ask at every message."""
-_FAR_FACTOR = 2
-"""Records are kept by the r nearest; twice that forgives lists of different age."""
+FAR_FACTOR = 4
+"""Records lie on the r nearest that answer; among 4 r these are found with half of all
+members dead, and lists of different age agree. Beyond, nobody may dump records."""
 
 ResultT = TypeVar("ResultT")
 
@@ -245,7 +246,7 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
             return "publisher"
         if not self._stores.admit(peer, now):
             return "too_often"
-        width = _FAR_FACTOR * self._config.replicas
+        width = FAR_FACTOR * self._config.replicas
         if not self._members.is_among_nearest(request.location, width):
             return "far"
         refusal = self._records.put(

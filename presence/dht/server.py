@@ -17,7 +17,7 @@ from presence.config import DhtConfig
 from presence.dht.lookup import Lookup, LookupResult, Reply
 from presence.dht.members import Members
 from presence.dht.messages import FindValue, SlotWanted, Store, Stored, Value
-from presence.dht.protocol import DHT_SERVICE, PresenceProtocol
+from presence.dht.protocol import DHT_SERVICE, FAR_FACTOR, PresenceProtocol
 from presence.record_store import RecordStore
 from presence.stats import PresenceStats
 from psp.errors import LocalProtocolError
@@ -190,7 +190,7 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         lookup = Lookup(
             self.protocol,
             target,
-            self._members.nearest(location, config.bucket_size),
+            self._members.nearest(location, FAR_FACTOR * config.replicas),
             config=replace(config, replicas=wanted, parallelism=wanted),
             ask=ask,
         )

@@ -1,0 +1,349 @@
+"""Both ends of the DHT messages: who may, how often, and who is remembered."""
+
+import asyncio
+
+import pytest
+from kademlia.node import Node
+
+from presence.config import DhtConfig, StoreConfig
+from presence.dht.members import Members
+from presence.dht.messages import (
+    FindNode,
+    FindValue,
+    Nodes,
+    Ping,
+    Pong,
+    Store,
+    Stored,
+    Value,
+    decode_answer,
+    encode,
+)
+from presence.dht.protocol import PresenceProtocol
+from presence.record_store import RecordStore
+from presence.stats import PresenceStats
+from psp.crypto.keys import SigningKey
+from psp.errors import LocalProtocolError
+from psp.netdoc.presence_record import parse
+from psp.testing.entropy import SeededEntropy
+from psp.testing.memory_ports import MemoryLinks
+from psp.testing.presence import (
+    TEST_NETWORK,
+    MemoryRegistry,
+    PresenceUser,
+    random_value,
+)
+from psp.testing.simloop import run_simulation
+
+NOON = 20_000 * 86_400 + 43_200
+RELAY = SigningKey.generate(SeededEntropy("relay"))
+
+
+def checked(raw, where, now, certified):
+    return parse(
+        raw,
+        network=TEST_NETWORK,
+        random_value=random_value,
+        unix_now=now,
+        expected_location=where,
+        certified=certified,
+    )
+
+
+class Setting:
+    """One member among many, whose neighbours a test plays."""
+
+    def __init__(self, members=80, *, own_is_elected=True, **limits):
+        entropy = SeededEntropy(1)
+        self.ids = [entropy.token(32) for _ in range(members)]
+        self.own, self.peer = self.ids[0], self.ids[1]
+        self.relay = entropy.token(32)
+        elected = self.ids if own_is_elected else self.ids[1:]
+        self.registry = MemoryRegistry([*self.ids, self.relay], elected)
+        self.links = MemoryLinks()
+        self.stats = PresenceStats()
+        self.records = RecordStore(StoreConfig(), checked)
+        self.members = Members(self.registry, self.own)
+        self.protocol = PresenceProtocol(
+            DhtConfig(**limits),
+            members=self.members,
+            links=self.links.port(self.own),
+            records=self.records,
+            stats=self.stats,
+            unix_time=lambda: NOON,
+        )
+
+    async def ask(self, request, peer=None):
+        data = request if isinstance(request, bytes) else encode(request)
+        answer = await self.protocol.answer(peer or self.peer, data)
+        return None if answer is None else decode_answer(answer)
+
+    def record_near(self, *, is_near=True):
+        """Return a record that belongs, or does not belong, to this member."""
+        for seed in range(200):
+            raw = PresenceUser(SeededEntropy(seed)).agreed_record(RELAY, NOON)
+            outer = checked(raw, None, NOON, b"")
+            if self.members.is_among_nearest(outer.location, 32) is is_near:
+                return outer
+        raise AssertionError("no such record")
+
+    def contacts(self):
+        return {node.id for node in self.protocol.router.contacts()}
+
+
+def simulated(test):
+    """Run a test in virtual time."""
+
+    def run():
+        async def main(hub):
+            await test()
+
+        run_simulation(main)
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+@simulated
+async def test_member_answers_each_kind_with_its_own():
+    setting = Setting()
+    outer = setting.record_near()
+
+    assert await setting.ask(Ping()) == Pong()
+    assert isinstance(await setting.ask(FindNode(outer.location)), Nodes)
+    assert await setting.ask(Store(outer.location, outer.raw)) == Stored("")
+    value = await setting.ask(FindValue(outer.location, 255))
+    assert isinstance(value, Value)
+    assert value.record == outer.raw
+    assert value.held == ((0, outer.head.sequence),)
+    assert (await setting.ask(FindValue(outer.location, 0))).record == outer.raw
+    assert (await setting.ask(FindValue(outer.location, 1))).record is None
+
+
+@simulated
+async def test_relay_that_is_not_elected_answers_nothing():
+    setting = Setting(own_is_elected=False)
+
+    assert await setting.ask(Ping()) is None
+    assert setting.stats.dht_dropped == {"not_member": 1}
+
+
+@simulated
+async def test_malformed_requests_get_no_answer():
+    setting = Setting()
+
+    for data in (b"", b"\x00", b"\xff" * 1_183, bytes(2_000), encode(Pong())):
+        assert await setting.ask(data) is None
+
+    assert setting.stats.dht_dropped == {"malformed": 5}
+
+
+@simulated
+async def test_one_relay_cannot_ask_without_end_and_hinders_nobody_else():
+    setting = Setting(requests_per_second=1.0, request_burst=5.0)
+
+    answers = [await setting.ask(Ping()) for _ in range(8)]
+
+    assert answers == [Pong()] * 5 + [None] * 3
+    assert await setting.ask(Ping(), setting.ids[2]) == Pong()
+    await asyncio.sleep(1)
+    assert await setting.ask(Ping()) == Pong()
+
+
+@simulated
+async def test_registered_relay_may_store_and_strangers_may_not():
+    setting = Setting()
+    outer = setting.record_near()
+    request = Store(outer.location, outer.raw)
+
+    assert await setting.ask(request, b"x" * 32) == Stored("publisher")
+    assert setting.records.raw_records() == []
+    assert await setting.ask(request, setting.relay) == Stored("")
+
+
+@simulated
+async def test_records_that_belong_elsewhere_are_refused_unread():
+    setting = Setting()
+    outer = setting.record_near(is_near=False)
+
+    refused = await setting.ask(Store(outer.location, outer.raw))
+
+    assert refused == Stored("far")
+    assert len(setting.records) == 0
+
+
+@simulated
+async def test_forged_record_is_refused_with_the_reason():
+    setting = Setting()
+    outer = setting.record_near()
+    forged = outer.raw[:-1] + bytes([outer.raw[-1] ^ 1])
+
+    assert await setting.ask(Store(outer.location, forged)) == Stored("signature")
+    assert setting.stats.stores == {"signature": 1}
+
+
+@simulated
+async def test_stores_have_a_rate_of_their_own():
+    setting = Setting(stores_per_minute=2.0)
+    outer = setting.record_near()
+    request = Store(outer.location, outer.raw)
+
+    answers = [await setting.ask(request) for _ in range(3)]
+
+    assert answers == [Stored(""), Stored(""), Stored("too_often")]
+    assert await setting.ask(request, setting.relay) == Stored("")
+
+
+@simulated
+async def test_only_elected_askers_enter_the_table():
+    setting = Setting()
+    entropy = SeededEntropy("invented")
+
+    for _ in range(300):
+        await setting.ask(Ping(), entropy.token(32))
+    await setting.ask(Ping(), setting.relay)
+    assert setting.contacts() == set()
+
+    await setting.ask(Ping(), setting.peer)
+    assert setting.contacts() == {setting.members.contact_of(setting.peer).id}
+
+
+@simulated
+async def test_answers_name_listed_members_only_and_never_the_asker():
+    setting = Setting()
+    setting.protocol.sync()
+    asker = setting.members.contact_of(setting.peer)
+
+    answer = await setting.ask(FindNode(asker.id))
+
+    assert len(answer.nodes) == 8
+    assert asker.id not in answer.nodes
+    assert all(setting.members.contact(each) for each in answer.nodes)
+
+
+@simulated
+async def test_one_lost_answer_is_not_death_but_two_are():
+    setting = Setting()
+    setting.protocol.sync()
+    contact = setting.members.contact_of(setting.peer)
+
+    assert await setting.protocol.request(contact, Ping()) is None
+    assert contact.id in setting.contacts()
+    assert await setting.protocol.request(contact, Ping()) is None
+    assert contact.id not in setting.contacts()
+    assert setting.stats.dht_failed == setting.stats.dht_asked == 2
+
+
+@simulated
+async def test_answer_between_two_losses_clears_the_first():
+    setting = Setting()
+    setting.protocol.sync()
+    contact = setting.members.contact_of(setting.peer)
+
+    async def pong(peer, data):
+        return encode(Pong())
+
+    await setting.protocol.request(contact, Ping())
+    setting.links.serve(setting.peer, 1, pong)
+    assert await setting.protocol.request(contact, Ping()) == Pong()
+    setting.links.dead.add(setting.peer)
+    await setting.protocol.request(contact, Ping())
+
+    assert contact.id in setting.contacts()
+
+
+@simulated
+async def test_malformed_answer_counts_as_none():
+    setting = Setting()
+    contact = setting.members.contact_of(setting.peer)
+
+    async def junk(peer, data):
+        return b"\xff" * 5_000
+
+    setting.links.serve(setting.peer, 1, junk)
+
+    assert await setting.protocol.request(contact, Ping()) is None
+    assert setting.stats.dht_failed == 1
+
+
+@simulated
+async def test_node_that_is_not_elected_is_not_even_asked():
+    setting = Setting()
+
+    assert await setting.protocol.request(Node(bytes(20)), Ping()) is None
+    assert setting.links.requests == 0
+
+
+@simulated
+async def test_contact_is_checked_once_a_minute_at_most():
+    setting = Setting()
+    contact = setting.members.contact_of(setting.peer)
+
+    for _ in range(10):
+        setting.protocol.check_contact(contact)
+        await setting.protocol.call_ping(contact)
+    await asyncio.sleep(30)
+    assert setting.links.requests == 1
+    await asyncio.sleep(31)
+    setting.protocol.check_contact(contact)
+    await asyncio.sleep(2)
+    assert setting.links.requests == 2
+
+
+@simulated
+async def test_table_follows_the_registry():
+    setting = Setting()
+    setting.protocol.sync()
+    before = setting.contacts()
+
+    gone = setting.members.contact_of(setting.peer).id
+    setting.registry.elected.discard(setting.peer)
+    setting.registry.changed()
+    setting.protocol.sync()
+
+    assert before - setting.contacts() == {gone}
+
+
+@simulated
+async def test_soft_timeout_follows_the_round_trips_within_its_bounds():
+    setting = Setting()
+    setting.links.latency = lambda: 0.01
+    contact = setting.members.contact_of(setting.peer)
+
+    async def pong(peer, data):
+        return encode(Pong())
+
+    setting.links.serve(setting.peer, 1, pong)
+    at_first = setting.protocol.soft_timeout
+    for _ in range(60):
+        await setting.protocol.request(contact, Ping())
+    fast = setting.protocol.soft_timeout
+    setting.links.latency = lambda: 0.49
+    for _ in range(60):
+        await setting.protocol.request(contact, Ping())
+
+    assert 0.05 <= fast < at_first
+    assert 0.9 < setting.protocol.soft_timeout <= 1.0
+
+
+@simulated
+async def test_misspelt_name_is_no_remote_call():
+    setting = Setting()
+
+    with pytest.raises(AttributeError):
+        setting.protocol.fnid_node  # noqa: B018 - stock would return a callable
+    with pytest.raises(AttributeError):
+        await setting.protocol.call_find_value(Node(bytes(20)), Node(bytes(20)))
+    with pytest.raises(LocalProtocolError):
+        setting.protocol.datagram_received(b"", ("192.0.2.1", 1))
+
+
+@simulated
+async def test_closing_ends_what_was_spawned():
+    setting = Setting()
+    contact = setting.members.contact_of(setting.peer)
+    task = setting.protocol.spawn(setting.protocol.request(contact, Ping()))
+
+    await setting.protocol.close()
+
+    assert task.cancelled()

@@ -1,0 +1,343 @@
+"""Whole networks of members: dead, lying, stale and broken ones among them."""
+
+import asyncio
+import random
+
+import msgspec
+import pytest
+from kademlia.network import Server
+
+from presence.dht.members import dht_id
+from presence.dht.messages import (
+    FindValue,
+    Nodes,
+    Store,
+    Stored,
+    Value,
+    decode_answer,
+    decode_request,
+    encode,
+)
+from presence.dht.server import PresenceDht
+from psp.errors import LocalProtocolError
+from psp.netdoc.presence_record import parse, period_at
+from psp.testing.presence import TEST_NETWORK, look_up
+from psp.testing.simloop import run_simulation
+from psp.units import Seconds
+from psp.wire.presence import FoundState
+
+
+def in_simulation(main):
+    async def run(hub):
+        return await main()
+
+    return run_simulation(run, within=Seconds(100_000.0))
+
+
+def wan(seed):
+    dice = random.Random(seed)
+    return lambda: dice.lognormvariate(-3.2, 0.4)
+
+
+async def publish_all(world, users):
+    """Let each user appear at some plain relay; return how often each is stored."""
+    return [
+        await user.appear(
+            (relay := world.plain[i % len(world.plain)]).circuits.open(),
+            relay.node_id,
+            world.clock(),
+        )
+        for i, user in enumerate(users)
+    ]
+
+
+async def look_all_up(world, users, gateway):
+    """Return how many users are found, at their newest, through one gateway."""
+    good = 0
+    for user in users:
+        found, _ = await look_up(
+            [gateway.circuits.open()], user.credential, world.registry, world.clock()
+        )
+        good += [p.head.sequence for p in found[:1]] == [user.sequence]
+    return good
+
+
+def test_half_the_members_dead_at_once_leaves_99_percent_of_users(new_world):
+    # SECURITY F3. No repair, and everybody's tables still list the dead.
+    async def main():
+        world = new_world(60, 4)
+        world.links.latency = wan(1)
+        users = [world.user() for _ in range(100)]
+        assert min(await publish_all(world, users)) >= 8
+
+        dice = random.Random(2)
+        world.links.dead |= {relay.node_id for relay in dice.sample(world.members, 30)}
+
+        assert await look_all_up(world, users, world.plain[-1]) >= 99
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_publishing_past_dead_members_still_reaches_eight(new_world):
+    async def main():
+        world = new_world(40, 2)
+        world.links.latency = wan(1)
+        world.links.dead |= {relay.node_id for relay in world.members[::2]}
+        users = [world.user() for _ in range(10)]
+
+        stored = await publish_all(world, users)
+
+        assert min(stored) >= 8
+        assert await look_all_up(world, users, world.plain[1]) == 10
+        await world.close()
+
+    in_simulation(main)
+
+
+def lie(world, liars):
+    """Every liar denies all records and names only other liars."""
+    ids = tuple(dht_id(relay.node_id, TEST_NETWORK) for relay in liars)[:8]
+
+    def tamper(peer, request, answer):
+        match decode_request(request):
+            case FindValue():
+                return encode(Value(None, (), ids))
+            case Store():
+                return encode(Stored(""))
+            case _:
+                return encode(Nodes(ids))
+
+    for liar in liars:
+        world.links.tampers[liar.node_id] = tamper
+
+
+@pytest.mark.parametrize(("share", "least"), [(5, 100), (4, 100), (2, 98)])
+def test_liars_who_deny_and_name_each_other_hide_nobody(new_world, share, least):
+    # 20, 25 and 50 % of the members.
+    async def main():
+        world = new_world(40, 3)
+        users = [world.user() for _ in range(100)]
+        lie(world, random.Random(3).sample(world.members, 40 // share))
+
+        await publish_all(world, users)
+
+        assert await look_all_up(world, users, world.plain[-1]) >= least
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_stale_members_never_win_over_one_honest_holder(new_world):
+    async def main():
+        world = new_world(20, 2)
+        users = [world.user() for _ in range(20)]
+        await publish_all(world, users)
+        stale = world.members[::3]
+
+        def drop_stores(peer, request, answer):
+            is_store = isinstance(decode_request(request), Store)
+            return encode(Stored("")) if is_store else answer
+
+        old = {r.node_id: r.service.records.raw_records() for r in stale}
+        frozen = {}
+        for relay in stale:
+            by_place = {
+                record.location: record.raw
+                for raw in old[relay.node_id]
+                if (record := parsed(world, raw))
+            }
+            frozen[relay.node_id] = by_place
+
+            def serve_old(peer, request, answer, by_place=by_place):
+                message = decode_request(request)
+                if isinstance(message, FindValue):
+                    return encode(Value(by_place.get(message.location), (), ()))
+                return drop_stores(peer, request, answer)
+
+            world.links.tampers[relay.node_id] = serve_old
+        world.clock.jump(Seconds(60))
+        await publish_all(world, users)
+
+        await look_all_up(world, users, world.plain[0])
+        await asyncio.sleep(21)
+
+        # A first answer may rest on three stale voices; behind it the crawl goes on.
+        assert await look_all_up(world, users, world.members[1]) >= 19
+        await world.close()
+
+    in_simulation(main)
+
+
+def parsed(world, raw):
+    return parse(
+        raw,
+        network=TEST_NETWORK,
+        random_value=world.registry.random_value,
+        unix_now=world.clock(),
+    )
+
+
+SHAPES = {
+    "empty": b"",
+    "map": msgspec.msgpack.encode({}),
+    "number": msgspec.msgpack.encode(7),
+    "list of lists": msgspec.msgpack.encode([[b"", b""]]),
+    "id of 21 bytes": msgspec.msgpack.encode([19, None, [], [bytes(21)]]),
+    "nine ids": msgspec.msgpack.encode([19, None, [], [bytes(20)] * 9]),
+    "list as record": msgspec.msgpack.encode([19, [1, 2], [], []]),
+    "short record": msgspec.msgpack.encode([19, bytes(449), [], []]),
+    "junk record": msgspec.msgpack.encode([19, b"\x01" * 450, [], []]),
+    "other kind": encode(Stored("")),
+    "invented ids": msgspec.msgpack.encode([19, None, [], [b"x" * 20] * 8]),
+    "too long": bytes(60_000),
+    "random": bytes(range(256)) * 4,
+    "half": encode(Value(bytes(450), (), ()))[:200],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_malformed_answers_break_no_look_up(new_world, shape):
+    async def main():
+        world = new_world(12, 2)
+        users = [world.user() for _ in range(5)]
+        await publish_all(world, users)
+        for relay in world.members[::2]:
+            world.links.tampers[relay.node_id] = lambda *_: SHAPES[shape]
+
+        assert await look_all_up(world, users, world.plain[1]) == 5
+        for relay in world.members[1::2]:
+            world.links.tampers[relay.node_id] = lambda *_: SHAPES[shape]
+        found, states = await look_up(
+            [world.plain[0].circuits.open()],
+            world.user().credential,
+            world.registry,
+            world.clock(),
+        )
+        assert found == []
+        assert FoundState.RECORD not in states
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_records_of_other_keys_or_slots_in_an_answer_do_not_count(new_world):
+    async def main():
+        world = new_world(12, 2)
+        alice, mallory = world.user(), world.user()
+        await publish_all(world, [alice, mallory])
+        today = period_at(world.clock())
+        theirs = next(
+            raw
+            for relay in world.members
+            for raw in relay.service.records.raw_records()
+            if parsed(world, raw).head.blinded == mallory.day_key(today).blinded
+        )
+
+        def substitute(peer, request, answer):
+            if isinstance(decode_request(request), FindValue):
+                return encode(Value(theirs, (), ()))
+            return answer
+
+        for relay in world.members:
+            world.links.tampers[relay.node_id] = substitute
+
+        gateway = world.plain[1]
+        assert await look_all_up(world, [alice], gateway) == 0
+        assert gateway.service.stats.records_bad["location"] > 0
+        found, _ = await look_up(
+            [gateway.circuits.open()],
+            mallory.credential,
+            world.registry,
+            world.clock(),
+            slot=1,
+        )
+        assert found == []
+        assert gateway.service.stats.records_bad["form"] > 0
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_answers_and_requests_fit_their_cells(new_world):
+    async def main():
+        world = new_world(12, 2)
+        users = [world.user() for _ in range(3)]
+        for slot in range(3):
+            for user in users:
+                await user.appear(
+                    world.plain[0].circuits.open(),
+                    world.plain[0].node_id,
+                    world.clock(),
+                    slot=slot,
+                )
+        await look_all_up(world, users, world.plain[1])
+
+        assert 450 < world.links.longest <= 1_183
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_look_up_asks_eight_and_publishing_eight(new_world):
+    async def main():
+        world = new_world(30, 2)
+        alice = world.user()
+        before = world.links.requests
+        await publish_all(world, [alice])
+        after = world.links.requests
+        assert after - before == 8
+
+        await look_all_up(world, [alice], world.plain[1])
+        await asyncio.sleep(1)
+        assert world.links.requests - after == 8
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_member_that_is_no_longer_elected_is_left_alone(new_world):
+    async def main():
+        world = new_world(12, 2)
+        alice = world.user()
+        gone = world.members[0]
+        world.registry.elected.discard(gone.node_id)
+        world.registry.changed()
+
+        assert await publish_all(world, [alice]) == [8]
+
+        assert gone.service.records.raw_records() == []
+        assert gone.service.stats.dht_requests == {}
+        answer = await world.links.port(world.plain[0].node_id).request(
+            world.members[0].node_id,
+            1,
+            encode(FindValue(bytes(20), 255)),
+            Seconds(1),
+        )
+        assert dht_id(gone.node_id, TEST_NETWORK) not in decode_answer(answer).nodes
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_stock_doors_are_shut(new_world):
+    async def main():
+        world = new_world(1, 1)
+        for name in (
+            "listen",
+            "get",
+            "set",
+            "set_digest",
+            "bootstrap",
+            "bootstrap_node",
+            "save_state",
+            "save_state_regularly",
+            "load_state",
+            "refresh_table",
+        ):
+            assert hasattr(Server, name)
+            with pytest.raises(LocalProtocolError):
+                getattr(PresenceDht, name)(None, b"key", b"value")
+        await world.close()
+
+    in_simulation(main)
