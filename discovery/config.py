@@ -53,13 +53,15 @@ class RefreshConfig:
     """How a node keeps its copy of the directory.
 
     Attributes:
-        sources: Nodes asked in each round.
+        sources: Nodes asked side by side.
+        attempts: How often others are asked in one round while all of them fail.
         first_wait: Seconds before the second round; twice that each time.
         every: Seconds between rounds in the long run, plus or minus a tenth.
         within: Seconds an answer may take.
     """
 
     sources: int = 3
+    attempts: int = 6
     first_wait: Seconds = Seconds(5)
     every: Seconds = Seconds(600)
     within: Seconds = Seconds(3)

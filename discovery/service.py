@@ -33,7 +33,7 @@ from psp.netdoc.descriptor import Descriptor
 from psp.netdoc.trusted_file import MAX_FILE_BYTES
 from psp.runtime.directory_download import run_download
 from psp.runtime.ports import CircuitPeer, CircuitPort, LinkPort, RefusedError
-from psp.units import Monotonic, Seconds, UnixTime
+from psp.units import Monotonic, UnixTime
 from psp.wire.cell import Reason
 from psp.wire.directory_page import CURRENT, Content, Fetch
 from psp.wire.directory_service import (
@@ -48,6 +48,7 @@ _PORTION = 32
 """Descriptors verified before others get their turn: 4 ms."""
 
 _HAS_IT = {PublishStatus.STORED, PublishStatus.HELD}
+_GOOD = {Outcome.COMPLETE, Outcome.UNCHANGED}
 
 
 class DiscoveryService:
@@ -160,24 +161,29 @@ class DiscoveryService:
         while True:
             self._follow_registry()
             self.store.expire(self._unix_now())
-            await self.publish()
-            await asyncio.sleep(self._pause())
+            is_done = await self.publish()
+            pause = self._config.sweep_every
+            if not is_done:
+                pause = min(pause, self._config.publisher.first_wait)
+            await asyncio.sleep(pause)
 
-    def _pause(self) -> Seconds:
-        return Seconds(min(self._config.sweep_every, self._config.publisher.first_wait))
+    async def publish(self) -> bool:
+        """Push this relay's descriptor to every discovery node that lacks it.
 
-    async def publish(self) -> None:
-        """Push this relay's descriptor to every discovery node that lacks it."""
+        Returns:
+            Whether all of those that were due now have it.
+        """
         descriptor = self._publisher.descriptor(self._facts(), self._unix_now())
         self.store.offer(descriptor.encode(), self._unix_now())
         targets = [key for key in collectors(self._registry) if key != self._own_id]
         due = self._publisher.due(descriptor, targets, _now())
         room = asyncio.Semaphore(self._config.publisher.concurrency)
-        await asyncio.gather(*(self._push(key, descriptor, room) for key in due))
+        pushes = (self._push(key, descriptor, room) for key in due)
+        return all(await asyncio.gather(*pushes))
 
     async def _push(
         self, node_id: NodeId, descriptor: Descriptor, room: asyncio.Semaphore
-    ) -> None:
+    ) -> bool:
         request = DirectoryRequest(Operation.PUBLISH, descriptor.encode()).encode()
         async with room:
             answer = await self._links.request(
@@ -193,8 +199,9 @@ class DiscoveryService:
             self.stats.published[status.name.lower()] += 1
         if status in _HAS_IT:
             self._publisher.delivered(node_id, descriptor)
-        else:
-            self._publisher.failed(node_id, _now())
+            return True
+        self._publisher.failed(node_id, _now())
+        return False
 
     # ---- refreshing
 
@@ -206,10 +213,25 @@ class DiscoveryService:
             wait = min(2 * wait, self._config.refresh.every)
 
     async def refresh(self) -> None:
-        """Fetch from some other nodes what they hold, and take in what is new."""
+        """Fetch from some other nodes what they hold, and take in what is new.
+
+        Goes on to others, and to the next kind of node, until one has answered well.
+        """
+        asked: set[NodeId] = set()
+        for _ in range(self._config.refresh.attempts):
+            self.decision = self._decide()
+            fresh = [key for key in self.decision.candidates if key not in asked]
+            sources = fresh[: self._config.refresh.sources]
+            asked.update(sources)
+            if any(await asyncio.gather(*map(self._fetch_descriptors, sources))):
+                break
+        if self._on_registry_file is not None:
+            await self._fetch_registry(self._on_registry_file)
+
+    def _decide(self) -> Decision:
         registry = self._registry
         others = {key for key in registry.nodes() if key != self._own_id}
-        self.decision = decide(
+        return decide(
             [key for key in registry.discovery_nodes() if key in others],
             [key for key in registry.trusted_nodes() if key in others],
             sorted(others),
@@ -217,13 +239,8 @@ class DiscoveryService:
             now=_now(),
             entropy=self._entropy,
         )
-        sources = self.decision.candidates[: self._config.refresh.sources]
-        for source in sources:
-            await self._fetch_descriptors(source)
-        if self._on_registry_file is not None and sources:
-            await self._fetch_registry(sources[0], self._on_registry_file)
 
-    async def _fetch_descriptors(self, source: NodeId) -> None:
+    async def _fetch_descriptors(self, source: NodeId) -> bool:
         held = self._held.get(source, CURRENT)
         download = PageDownload(Content.DESCRIPTORS, held=held)
         await run_download(download, self._asking(source))
@@ -233,6 +250,7 @@ class DiscoveryService:
         self._note(source, outcome)
         if outcome is Outcome.COMPLETE:
             self._held[source] = download.snapshot
+        return outcome in _GOOD
 
     async def _take(self, listing: bytes) -> bool:
         """Offer what a source served to the store; tell whether all was well-formed.
@@ -253,9 +271,19 @@ class DiscoveryService:
                 await asyncio.sleep(0)
         return is_clean
 
-    async def _fetch_registry(
-        self, source: NodeId, adopt: Callable[[bytes], bool]
-    ) -> None:
+    async def _fetch_registry(self, adopt: Callable[[bytes], bool]) -> None:
+        """Ask one collecting node, at random, for a newer file of the registry.
+
+        The partners' nodes are among them: they have a new file first.
+        """
+        sources = [
+            key
+            for key in collectors(self._registry)
+            if key != self._own_id and not self._health.is_waiting(key, _now())
+        ]
+        if not sources:
+            return
+        source = sources[self._entropy.below(len(sources))]
         own = self._registry_file()
         held = CURRENT if own is None else snapshot_name(own)
         limits = PagingConfig(max_bytes=MAX_FILE_BYTES)
@@ -278,7 +306,7 @@ class DiscoveryService:
 
     def _note(self, source: NodeId, outcome: Outcome | None) -> None:
         self.stats.downloads[str(outcome).replace(" ", "_")] += 1
-        if outcome in {Outcome.COMPLETE, Outcome.UNCHANGED}:
+        if outcome in _GOOD:
             self._health.record_success(source)
         else:
             self._health.record_failure(source, _now())
