@@ -10,9 +10,10 @@ one look-up and no parsing::
 Bounds: `relay.circuits` refuses what is above the limits of `relay.policy`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from psp.circuit.hop import HopCircuit
+from psp.errors import LocalProtocolError
 from psp.ids import CircuitId, LinkId
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import HEADER, Cell, CellCommand, Reason
@@ -29,15 +30,22 @@ def destroy_cell(circuit_id: CircuitId, reason: Reason) -> bytes:
     return Cell(circuit_id, CellCommand.DESTROY, bytes((reason,))).encode()
 
 
+Opener = Callable[[bytes, Monotonic], bytes | None]
+Sealer = Callable[[bytes], bytes]
+
+
+def _never(plaintext: bytes) -> bytes:
+    raise LocalProtocolError(f"{len(plaintext)} bytes to seal on a forward lane")
+
+
 class Lane:
     """One direction of a circuit, as its cells arrive on one link.
 
     Attributes:
         circuit: Whose lane it is.
         key: The circuit's key.
-        is_forward: Away from the origin: a layer is opened here, otherwise sealed.
-        open: `HopCircuit.open_forward`.
-        seal: Of the backward layer.
+        open: `HopCircuit.open_forward`; None for a backward lane.
+        seal: Of the backward layer; for a backward lane.
         end: Where the onion body ends in a cell from the next link.
         pad: Zeros that fill a leaving cell behind its onion body.
         link: Where cells of this lane go; None when this hop is the last.
@@ -49,7 +57,6 @@ class Lane:
         "circuit",
         "end",
         "head",
-        "is_forward",
         "key",
         "link",
         "open",
@@ -62,14 +69,18 @@ class Lane:
         hop = circuit.hop
         self.circuit = circuit
         self.key = circuit.key
-        self.is_forward = is_forward
-        self.open = hop.open_forward
-        self.seal = hop.sealing.seal
+        self.open: Opener | None = hop.open_forward if is_forward else None
+        self.seal: Sealer = _never if is_forward else hop.sealing.seal
         self.end = hop.inner_end
         self.pad = hop.next_padding if is_forward else hop.padding
         self.link: LinkId | None = None
         self.head = b""
         self.out: list[bytes] | None = None
+
+    @property
+    def is_forward(self) -> bool:
+        """Away from the origin: a layer is opened here, otherwise sealed."""
+        return self.open is not None
 
     def lead_to(self, link: LinkId, circuit_id: CircuitId, out: list[bytes]) -> None:
         """Send this lane's cells over ``link`` from now on."""

@@ -79,8 +79,9 @@ class Forwarding:
             if lane is None:
                 others.append(cell)
                 continue
-            if lane.is_forward:
-                plaintext = lane.open(cell, now)
+            opener = lane.open
+            if opener is not None:
+                plaintext = opener(cell, now)
                 if plaintext is None:
                     self.touched[lane.key] = lane.circuit
                     continue

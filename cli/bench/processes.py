@@ -1,0 +1,216 @@
+"""Real relay processes on loopback, for benchmarks: started, told who is who, measured.
+
+Each child binds a port, says who it is, learns of all nodes, and then runs a
+`relay.service.RelayService` until it is told to stop.
+"""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import structlog
+
+from psp.circuit.origin import HopSpec
+from psp.crypto.keys import SigningKey, link_public
+from psp.crypto.primitives import x25519_generate, x25519_public
+from psp.ids import NodeId
+from psp.link.config import LinkConfig
+from psp.link.machine import LinkMachine
+from psp.runtime.entropy import SystemEntropy
+from psp.runtime.system import new_event_loop
+from psp.runtime.udp import UdpSocket
+from psp.wire.endpoint import Endpoint
+from psp.wire.network import Network
+from relay.config import RelayConfig
+from relay.machine import RelayMachine
+from relay.service import RelayService
+
+NETWORK = Network(31337, bytes(20))
+HOST = "127.0.0.1"
+
+_START_WITHIN = 20.0
+_CONTEXT = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One relay of the benchmark's network, as its registry lists it.
+
+    Attributes:
+        node_id: Its identity.
+        onion_key: For circuit handshakes, 32 bytes.
+        port: On loopback.
+    """
+
+    node_id: NodeId
+    onion_key: bytes
+    port: int
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where it listens."""
+        return (Endpoint(HOST, self.port),)
+
+    @property
+    def spec(self) -> HopSpec:
+        """As a hop of a path."""
+        return HopSpec(self.node_id, self.onion_key, self.endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a relay process used so far.
+
+    Attributes:
+        cpu: Seconds, user and system.
+        resident: Bytes of memory.
+        counters: From its machine.
+    """
+
+    cpu: float
+    resident: int
+    counters: dict[str, int]
+
+
+def bench_relay(
+    udp: UdpSocket, nodes: dict[NodeId, Node], config: RelayConfig
+) -> tuple[RelayMachine, Node]:
+    """Return a new relay for ``udp``, and its entry; ``nodes`` may grow later."""
+    entropy = SystemEntropy()
+    identity = SigningKey.generate(entropy)
+    onion_private = x25519_generate(entropy)
+    node_id = NodeId(identity.public)
+    statics: dict[bytes, NodeId] = {}
+
+    def peer_of_static(static: bytes) -> NodeId | None:
+        if len(statics) != len(nodes):
+            statics.update({link_public(known): known for known in nodes})
+        return statics.get(static)
+
+    port = udp.local_address[1]
+    links = LinkMachine(
+        LinkConfig(),
+        network=NETWORK,
+        entropy=entropy,
+        identity=identity,
+        own_port=port,
+        peer_of_static=peer_of_static,
+        unix_time=time.time,
+    )
+    machine = RelayMachine(
+        links,
+        node_id=node_id,
+        onion_privates=[onion_private],
+        node=nodes.get,
+        entropy=entropy,
+        config=config,
+    )
+    return machine, Node(node_id, x25519_public(onion_private), port)
+
+
+class RelayProcess:
+    """One child; use as a context manager.
+
+    Attributes:
+        node: What the registry says of it.
+        pid: Its process id.
+    """
+
+    def __init__(self, config: RelayConfig, *, batched: bool = True) -> None:
+        """Start it; ``batched`` is whether it may use GSO and GRO."""
+        self._pipe, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(
+            target=_run, args=(theirs, config, batched), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self.pid = self._process.pid
+        self.node = cast("Node", self._receive())
+
+    def introduce(self, nodes: Sequence[Node]) -> None:
+        """Tell it who is registered; it begins to serve."""
+        self._pipe.send(list(nodes))
+        self._receive()
+
+    def usage(self) -> Usage:
+        """Ask what it used."""
+        self._pipe.send("usage")
+        return cast("Usage", self._receive())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pipe.close()
+        self._process.join(5.0)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _receive(self) -> object:
+        if not self._pipe.poll(_START_WITHIN):
+            raise TimeoutError(f"relay process {self.pid} does not answer")
+        received: object = self._pipe.recv()
+        return received
+
+
+def _run(pipe: Connection, config: RelayConfig, batched: bool) -> None:  # noqa: FBT001
+    """Be a relay until the pipe closes."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
+    )
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(pipe, config, batched=batched))
+
+
+async def _serve(pipe: Connection, config: RelayConfig, *, batched: bool) -> None:
+    udp = UdpSocket((HOST, 0), gso=batched, gro=batched)
+    nodes: dict[NodeId, Node] = {}
+    machine, own = bench_relay(udp, nodes, config)
+    pipe.send(own)
+    nodes.update({node.node_id: node for node in pipe.recv()})
+    service = RelayService(machine, udp, unix_time=time.time)
+    service.start()
+    pipe.send("ready")
+    loop = asyncio.get_running_loop()
+    closed = asyncio.Event()
+
+    def command() -> None:
+        try:
+            pipe.recv()
+        except EOFError:
+            closed.set()
+        else:
+            pipe.send(_measure(machine))
+
+    loop.add_reader(pipe.fileno(), command)
+    await closed.wait()
+    loop.remove_reader(pipe.fileno())
+    await service.stop()
+    udp.close()
+
+
+def _measure(machine: RelayMachine) -> Usage:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    counters = machine.status() | {
+        "bad_tag": machine.stats.hops.bad_tag,
+        "replayed": machine.stats.hops.replayed,
+    }
+    return Usage(
+        used.ru_utime + used.ru_stime, pages * os.sysconf("SC_PAGE_SIZE"), counters
+    )

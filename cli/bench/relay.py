@@ -1,0 +1,200 @@
+"""What a relay costs per cell and per circuit: a real process between two neighbours.
+
+::
+
+    Source (client) --link--> relay process --link--> Sink (relay)
+         this process          measured               this process
+
+Every cell is sealed twice by the source, opened and resealed by the measured relay, and
+opened by the sink, which counts only whole, fresh, unchanged blocks. The figure is the
+relay process's own CPU time, by its own accounting, over cells that arrived. The floor
+(`cli.bench.floor`) is measured before and after, in the same run.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+
+from cli.bench import floor
+from cli.bench.neighbours import Sink, Source, drain, flush, pump
+from cli.bench.processes import RelayProcess
+from psp.circuit.origin import OriginCircuit
+from psp.sansio import MAX_TRAIN
+from psp.wire.onion import BLOCK_SIZE
+from relay.config import RelayConfig
+
+CONFIG = RelayConfig(
+    client_circuits=4096, creates_per_s=1e6, create_burst=100_000, neighbours=0
+)
+"""No limits on strangers: the stranger is the benchmark."""
+
+_WINDOW = 8
+"""Trains sent at a time: few enough for every socket buffer."""
+
+_PATIENCE = 15e-6
+"""Seconds per cell to wait before looking at what arrived: more than it takes."""
+
+_TAMPERED = 20
+"""Cells changed on their way; below the 32 that close a circuit."""
+
+SETTLE = 32.0
+"""Seconds after which a circuit has forgotten how it was built (SPEC.md section 3)."""
+
+_BUILD_WITHIN = 120.0
+
+
+class BenchError(Exception):
+    """The measured relay did not do its work: no figure would mean anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rig:
+    relay: RelayProcess
+    source: Source
+    sink: Sink
+
+    def build(self, count: int, hops: int = 2) -> list[OriginCircuit]:
+        """Open circuits, a few at a time, and wait for them."""
+        path = [self.relay.node.spec, self.sink.node.spec][:hops]
+        circuits: list[OriginCircuit] = []
+        source = self.source
+        while len(circuits) < count:
+            batch = [source.open(path) for _ in range(min(32, count - len(circuits)))]
+            self.wait(lambda: not source.is_building, _BUILD_WITHIN)
+            circuits += batch
+        if source.failures:
+            raise BenchError(f"{source.failures} circuits failed")
+        return circuits
+
+    def wait(self, is_done: Callable[[], bool], within: float) -> None:
+        """Move packets until something is true."""
+        if not pump((self.source, self.sink), is_done, within):
+            raise BenchError(f"nothing moves any more after {within} s")
+
+
+def run(
+    *, cells: int = 100_000, idle_circuits: int = 2_000, settle: float = SETTLE
+) -> dict[str, float]:
+    """Measure one relay; return figures by name. Takes a minute or two.
+
+    Keys: ``us_per_cell`` (batched, 1 circuit), ``us_per_cell_1000_circuits``,
+    ``us_per_cell_unbatched``, the floors, ``batched_ratio`` and ``unbatched_ratio`` (cost
+    over floor), ``cpu_s_per_gb`` (of 1,200-byte cells), ``bytes_per_idle_circuit``,
+    ``cells`` sent and ``tampered`` cells, none of which got through.
+
+    Raises:
+        BenchError: If cells were lost, or tampered ones were not.
+    """
+    before = floor.run(rounds=3)
+    batched = _measure(cells, idle_circuits, settle, batched=True)
+    unbatched = _measure(cells // 4, 0, 0.0, batched=False)
+    after = floor.run(rounds=3)
+    floors = {key: (before[key] + after[key]) / 2 for key in before}
+    result = {
+        **floors,
+        **batched,
+        "us_per_cell_unbatched": unbatched["us_per_cell"],
+        "cells": batched["cells"] + unbatched["cells"],
+        "batched_ratio": batched["us_per_cell"] / floors["floor_us_per_cell"],
+        "unbatched_ratio": unbatched["us_per_cell"]
+        / floors["unbatched_floor_us_per_cell"],
+    }
+    result["cpu_s_per_gb"] = result["us_per_cell"] * 1e9 / 1200 / 1e6
+    return result
+
+
+def _measure(
+    cells: int, idle_circuits: int, settle: float, *, batched: bool
+) -> dict[str, float]:
+    with RelayProcess(CONFIG, batched=batched) as relay:
+        source, sink = Source(batched=batched), Sink(CONFIG)
+        known = [relay.node, sink.node]
+        sink.introduce(known)
+        relay.introduce(known)
+        rig = _Rig(relay, source, sink)
+        try:
+            return _figures(rig, cells, idle_circuits, settle)
+        finally:
+            source.udp.close()
+            sink.udp.close()
+
+
+def _figures(
+    rig: _Rig, cells: int, idle_circuits: int, settle: float
+) -> dict[str, float]:
+    circuits = rig.build(1)
+    _stream(rig, circuits, cells // 10)
+    figures = {"us_per_cell": _stream(rig, circuits, cells), "cells": float(cells)}
+    _tamper(rig, circuits[0])
+    figures["tampered"] = float(_TAMPERED)
+    if idle_circuits:
+        circuits += rig.build(idle_circuits)
+        figures["bytes_per_idle_circuit"] = _idle_cost(rig, idle_circuits, settle)
+        _stream(rig, circuits[:1000], cells // 10)
+        figures["us_per_cell_1000_circuits"] = _stream(rig, circuits[:1000], cells)
+    return figures
+
+
+def _idle_cost(rig: _Rig, circuits: int, settle: float) -> float:
+    """Return bytes per circuit, what is only kept for a while left out.
+
+    As many circuits as will be measured exist already. Their repeatable answers are
+    forgotten now, and the memory goes to those of the new ones; growth is what lasts.
+    """
+    pump((rig.source, rig.sink), lambda: False, settle)
+    before = rig.relay.usage().resident
+    rig.build(circuits)
+    return (rig.relay.usage().resident - before) / circuits
+
+
+def _stream(rig: _Rig, circuits: list[OriginCircuit], cells: int) -> float:
+    """Send blocks, round-robin over circuits; return the relay's microseconds each."""
+    block = bytes(BLOCK_SIZE)
+    sink, source = rig.sink, rig.source
+    started = rig.relay.usage()
+    arrived = sink.blocks
+    sent = 0
+    turns = cycle(circuits)
+    while sent < cells:
+        for _ in range(_WINDOW):
+            source.prepare(
+                [
+                    cell
+                    for _ in range(MAX_TRAIN)
+                    for cell in next(turns).send_blocks([block])
+                ]
+            )
+        flush(source)
+        sent += _WINDOW * MAX_TRAIN
+        # Let the relay work alone: two busy cores of one machine slow each other, and
+        # the floor is measured alone, too.
+        time.sleep(_WINDOW * MAX_TRAIN * _PATIENCE)
+        drain(source)
+        drain(sink)
+        target = arrived + sent
+        if sink.blocks < target:
+            rig.wait(partial(_has, sink, target), 5.0)
+    if sink.blocks != arrived + sent or sink.bad:
+        raise BenchError(f"{sent} cells in, {sink.blocks - arrived} out")
+    return (rig.relay.usage().cpu - started.cpu) / sent * 1e6
+
+
+def _has(sink: Sink, blocks: int) -> bool:
+    return sink.blocks >= blocks
+
+
+def _tamper(rig: _Rig, circuit: OriginCircuit) -> None:
+    """Change cells on their way in: they must die at the relay, and only they."""
+    arrived = rig.sink.blocks
+    block = bytes(BLOCK_SIZE)
+    for number in range(_TAMPERED):
+        cell = bytearray(circuit.send_blocks([block])[0])
+        cell[40 + number * 55] ^= 1
+        rig.source.send([bytes(cell)])
+    rig.source.send(circuit.send_blocks([block]))
+    rig.wait(lambda: rig.sink.blocks > arrived, 5.0)
+    bad = rig.relay.usage().counters["bad_tag"]
+    if rig.sink.blocks != arrived + 1 or bad != _TAMPERED or rig.sink.bad:
+        raise BenchError(f"of {_TAMPERED} tampered cells {bad} died at the relay")
