@@ -286,9 +286,10 @@ class OriginCircuit:
 
     def _receive_truncated(self, hop: int, reason: Reason, now: Monotonic) -> None:
         """The hop behind ``hop`` went away by itself."""
-        if self._state is OriginState.OPEN and hop < self.hops:
+        has_rest = hop < self.hops
+        if has_rest and self._state is OriginState.OPEN:
             self._cut(hop, reason, now)
-        elif self._state is OriginState.EXTENDING:
+        elif has_rest and self._state is OriginState.EXTENDING:
             self._close(reason, hop + 1)
         else:
             self._excuse_stale("nothing to truncate", now)

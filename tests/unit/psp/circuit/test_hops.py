@@ -9,7 +9,7 @@ from psp.ids import CircuitId
 from psp.units import Monotonic
 from psp.wire.cell import Reason
 from psp.wire.onion import MAX_EARLY
-from psp.wire.relay_message import RelayCommand
+from psp.wire.relay_message import RelayCommand, RelayMessage
 
 KEYS = HopKeys(LayerKeys(b"f" * 32, 1, b""), LayerKeys(b"b" * 32, 2, b""), b"h" * 32)
 START = Monotonic(0.0)
@@ -26,6 +26,9 @@ def test_requests_to_hops_that_go_fail():
     hops, _ = three_hops()
     hops.exchanges[0].request(RelayCommand.FETCH, b"", START)
     stream_id = hops.exchanges[2].request(RelayCommand.FETCH, b"", START)
+    for part in (b"\1", b"\2"):
+        half = RelayMessage(RelayCommand.INTRODUCTION, 2, part + bytes(760))
+        hops.exchanges[2].receive(half, START)
 
     events = hops.cut(1, Reason.REQUESTED, START)
 

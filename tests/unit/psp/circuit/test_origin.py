@@ -605,6 +605,46 @@ def test_a_hop_lost_while_truncating_is_no_matter():
     assert rig.events[0] == [Truncated(1, Reason.REQUESTED)]
 
 
+def test_a_notice_repeated_while_extending_again_is_no_matter():
+    rig = CircuitRig(3)
+    circuit = rig.built(2)
+    rig.relays[0].destroy_next(rig.relays[0].route)
+    rig.run(Seconds(0.1))
+    circuit.extend(rig.relays[2].spec, rig.now)
+
+    say(rig, 1, RelayMessage(RelayCommand.TRUNCATED, 0, bytes([Reason.LINK_CLOSED])))
+    rig.run(Seconds(1.0))
+
+    assert circuit.is_open
+    assert circuit.hops == 2
+    assert circuit.stats.stale == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"\1", b"\0\0"])
+def test_joined_with_anything_but_its_part_byte_closes_the_circuit(data):
+    rig = CircuitRig(1)
+    circuit = rig.built(1)
+    circuit.request(RelayCommand.ESTABLISH, bytes(20), rig.now)
+
+    say(rig, 1, RelayMessage(RelayCommand.JOINED, 0, data))
+
+    assert rig.events[0][-1] == CLOSED
+
+
+def test_an_introduction_under_way_when_its_hop_is_cut_off_is_dropped():
+    rig = CircuitRig(2)
+    circuit = rig.built(2)
+    circuit.request(RelayCommand.REGISTER, b"", rig.now)
+    rig.relays[1].route.hop.request(RelayCommand.INTRODUCTION, bytes(1520), rig.now)
+    circuit.truncate(1, rig.now)
+    rig.run(Seconds(1.0))
+
+    (introduction,) = [e for e in rig.events[0] if isinstance(e, RequestReceived)]
+    circuit.answer(2, introduction.stream_id, b"\0", rig.now)
+
+    assert rig.events[0][-1] == Truncated(1, Reason.REQUESTED)
+
+
 def test_a_pong_with_other_bytes_closes_the_circuit():
     rig = CircuitRig(1)
     circuit = rig.built(1)
