@@ -40,10 +40,11 @@ class Label(bytes, enum.Enum):
     SESSION_TRAFFIC = b"psp-session-traffic"
     CALLER = b"psp-caller-v1"
 
-    # Documents about nodes, and the relays' mesh.
+    # Documents about nodes, the directory and the relays' mesh.
     NODE = b"psp-node-v1"
     DESCRIPTOR = b"psp-descriptor-v1"
     MESH = b"psp-mesh-v1"
+    SNAPSHOT = b"psp-snapshot-v1"
 
     # Presence records and their blinded keys.
     PRESENCE_RECORD = b"pres-rec-v1"
