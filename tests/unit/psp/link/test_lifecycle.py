@@ -35,22 +35,21 @@ def initiations(wire: LinkWire) -> int:
     return sum(packet.data[0] in kinds for packet in wire.log)
 
 
-@pytest.mark.parametrize("kind", ["client", "relay"])
-def test_a_day_of_traffic_loses_nothing_at_720_rekeys(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "hours"), [("client", 24), ("relay", 4)])
+def test_a_day_of_traffic_loses_nothing_at_720_rekeys(kind: str, hours: int) -> None:
     wire = LinkWire(kind)
     initiator, relay = connected(wire, kind)
     there, back = initiator.opened[0].link, relay.opened[0].link
 
-    # A cell both ways every 20 s, and bursts around each rekey.
     sent = 0
-    for _ in range(24 * 180):
+    while sent < hours * 120:
         sent += 1
         wire.send(initiator, there, [circuit_cell(sent)])
         wire.send(relay, back, [circuit_cell(sent)])
-        wire.run(20)
+        wire.run(30)
 
     assert numbers(relay) == numbers(initiator) == list(range(1, sent + 1))
-    assert 700 <= initiator.machine.stats.resumed <= 720
+    assert 29 * hours <= initiator.machine.stats.resumed <= 30 * hours
     assert initiator.machine.stats.resumed == relay.machine.stats.resumed
     assert initiator.closed == relay.closed == []
     assert relay.machine.stats.initiations == 0
@@ -326,16 +325,16 @@ def test_an_idle_client_link_is_padded_at_random_both_ways() -> None:
     assert client.machine.stats.padding_received > 0
 
 
-def test_a_thousand_links_do_not_make_a_wake_linear() -> None:
+def test_a_wake_looks_only_at_links_with_something_due() -> None:
     wire = LinkWire()
     config = LinkConfig(
         handshakes_per_second=1e6, handshake_burst=10_000, load_handshakes=1e6
     )
     relay = wire.relay(RELAY, config)
-    for port in range(1, 301):
+    for port in range(1, 201):
         wire.open(wire.client((CLIENT[0], port)), relay)
     wire.run(2)
-    assert len(relay.opened) == 300
+    assert len(relay.opened) == 200
     link = relay.opened[0].link
 
     # With nothing due, a wake looks at no link: the deadline stays where it was.
