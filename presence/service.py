@@ -236,11 +236,13 @@ class PresenceService:
 
     def _conclude(self, request: LookupRequest, result: LookupResult) -> Found:
         """Turn what a crawl knows into an answer; remember a record."""
-        if result.record is not None:
-            self._cache.keep(request, result.record, _now())
-            return Found(FoundState.RECORD, result.record.raw)
-        is_absence = self._dht.is_absence(result)
-        return Found(FoundState.NO_RECORD if is_absence else FoundState.COULD_NOT_ASK)
+        record = result.record
+        # A crawl that several askers share may outlive what it found.
+        if record is not None and record.head.expires > self._unix_time():
+            self._cache.keep(request, record, _now())
+            return Found(FoundState.RECORD, record.raw)
+        is_heard = self._dht.is_heard(result)
+        return Found(FoundState.NO_RECORD if is_heard else FoundState.COULD_NOT_ASK)
 
     # ---- records
 

@@ -116,14 +116,14 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         self._stats = stats
         self._unix_time = unix_time
 
-    def is_absence(self, result: LookupResult) -> bool:
-        """Tell whether enough members were heard to say that there is no record.
+    def is_heard(self, result: LookupResult) -> bool:
+        """Tell whether enough members answered to say that there is no record.
 
         Our own store is one voice; in a small network all voices are enough.
         """
         voices = result.answered + self._members.is_member
         enough = min(self._config.quorum, len(self._members))
-        return result.record is None and voices >= enough > 0
+        return voices >= enough > 0
 
     def start(self) -> None:
         """Serve other nodes, and keep the table in step with the registry."""
