@@ -14,6 +14,11 @@ The last hop is chosen first, then the guard, then what lies between, so that a 
 shapes nothing but the middle. With ``length=4`` a random middle is added before the
 last hop, with 3 the callee's is left out (a contact with a ticket). No relay that the
 client draws as a last hop is a guard or layer-2 guard of its own.
+
+Which relays run is known from their descriptors, which the directory's servers can
+withhold. So descriptors narrow the choice only while at least 60 % of weighted paths
+remain; else every registered relay counts, and those that are really off cost a failed
+build each.
 """
 
 import enum
@@ -31,8 +36,9 @@ from psp.path.weights import Wheel, known_fraction, node_weights
 from psp.units import Monotonic, UnixTime
 
 KNOWN_FRACTION = 0.60
-"""Share of weighted paths that must be known before the first circuit (R-PATH-3). Fewer
-would let whoever serves the directory decide which paths there are."""
+"""Share of weighted paths that must be known before the first circuit (R-PATH-3), and
+must remain when relays are left out. Fewer would let whoever serves the registry or the
+directory decide which paths there are."""
 LAST_TRIES = 16
 """Last hops drawn before giving up; only tiny or very lopsided networks need more."""
 
@@ -105,6 +111,7 @@ class PathSelector:
     Attributes:
         guards: The client's guards.
         layer2: Its layer-2 guards.
+        is_thin: Whether too few relays were known to run, so that all count.
     """
 
     def __init__(
@@ -129,7 +136,9 @@ class PathSelector:
         self._own = frozenset(own)
         self._nodes: dict[NodeId, NodeRecord] = {}
         self._weights: dict[NodeId, int] = {}
-        self._known: frozenset[NodeId] = frozenset()
+        self._running_weights: dict[NodeId, int] = {}
+        self._read_share = 0.0
+        self.is_thin = False
         self._listed = self._running = Wheel((), {})
 
     def update(
@@ -140,6 +149,7 @@ class PathSelector:
         *,
         known: Collection[NodeId] | None = None,
         measured: Mapping[NodeId, float] | None = None,
+        registered: int | None = None,
     ) -> None:
         """Take over the registry's nodes and refresh both kinds of guards.
 
@@ -150,24 +160,29 @@ class PathSelector:
             known: Nodes known to run, from their descriptors; None before the first
                 descriptors are fetched: then all count.
             measured: Bandwidth as others measured it, or None.
+            registered: How many nodes the registry has, if ``nodes`` may be a part of
+                them only.
         """
         self._nodes = {k: node for k, node in nodes.items() if k not in self._own}
         self._weights = node_weights(self._nodes.values(), measured)
-        self._known = frozenset(self._nodes if known is None else known)
+        self._read_share = len(nodes) / max(registered or 0, len(nodes), 1)
+        listed = [key for key in self._nodes if known is None or key in known]
+        self.is_thin = known_fraction(self._weights, listed) < KNOWN_FRACTION
         self._listed = Wheel(self._nodes.values(), self._weights)
-        running = [node for key, node in self._nodes.items() if key in self._known]
-        self._running = Wheel(running, self._weights)
-        self.guards.refresh(
-            self._nodes, self._weights, unix_now, entropy, avoid=self._own
-        )
+        ids = self._nodes.keys() if self.is_thin else listed
+        self._running_weights = {key: self._weights[key] for key in ids}
+        self._running = Wheel(self._nodes.values(), self._running_weights)
+        # New ones are drawn among relays that run; old ones stay while registered.
+        weights = self._running_weights
+        self.guards.refresh(self._nodes, weights, unix_now, entropy)
         self.layer2.refresh(
-            self._nodes, self._weights, unix_now, entropy, avoid=self.guards.primary()
+            self._nodes, weights, unix_now, entropy, avoid=self.guards.primary()
         )
 
     @property
     def known_fraction(self) -> float:
-        """The share of weighted paths whose every hop is known to run."""
-        return known_fraction(self._weights, self._known)
+        """The share of paths whose every hop's record has been read."""
+        return float(self._read_share**3)
 
     def choose_path(
         self,
@@ -294,7 +309,10 @@ class PathSelector:
 
     def _layer2_wheel(self) -> Wheel:
         ids = [guard.node_id for guard in self.layer2.guards]
-        return Wheel([self._nodes[i] for i in ids if i in self._nodes], self._weights)
+        members = [self._nodes[key] for key in ids if key in self._nodes]
+        # One that is off keeps its place, and is drawn only where no other fits.
+        running = self._running_weights
+        return Wheel(members, {key: running.get(key, 1) for key in ids})
 
     def _draw(
         self,

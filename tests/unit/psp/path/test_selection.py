@@ -260,10 +260,10 @@ def test_reasons_are_told_apart():
 
 
 def test_no_circuit_before_60_percent_of_paths_are_known_but_the_directorys_own():
-    chooser = loopback(known=list(LOOPBACK)[:10])
+    chooser = loopback(registered=15)
     entropy = SeededEntropy(1)
 
-    assert chooser.known_fraction == pytest.approx((10 / 12) ** 3)
+    assert chooser.known_fraction == pytest.approx((12 / 15) ** 3)
     with pytest.raises(NoPathError) as raised:
         chooser.choose_path(Purpose.REGISTRATION, entropy, 0.0)
     path = chooser.choose_path(
@@ -282,6 +282,48 @@ def test_relays_not_known_to_run_are_neither_middle_nor_drawn_last():
         path = chooser.choose_path(Purpose.RENDEZVOUS_CALLER, SeededEntropy(seed), 0.0)
 
         assert set(ids(path)[1:]) <= set(known)
+
+
+def test_a_directory_that_leaves_too_many_out_narrows_nothing():
+    chooser = loopback(known=list(LOOPBACK)[:10])
+
+    lasts = {
+        chooser.choose_path(Purpose.RENDEZVOUS_CALLER, SeededEntropy(seed), 0.0)
+        .hops[-1]
+        .node_id
+        for seed in range(200)
+    }
+
+    assert (10 / 12) ** 3 < 0.6
+    assert chooser.is_thin
+    own = chooser.layer2.node_ids | set(chooser.guards.primary())
+    assert lasts == LOOPBACK.keys() - own
+
+
+def test_a_layer2_guard_that_is_off_is_used_only_where_no_other_fits():
+    chooser = loopback()
+    off, *others = sorted(chooser.layer2.node_ids)
+    chooser.update(LOOPBACK, START, SeededEntropy(2), known=LOOPBACK.keys() - {off})
+    entropy = SeededEntropy(3)
+
+    usual = {
+        chooser.choose_path(Purpose.REGISTRATION, entropy, 0.0).hops[1].node_id
+        for _ in range(50)
+    }
+    forced = chooser.choose_path(Purpose.REGISTRATION, entropy, 0.0, exclude=others)
+
+    assert usual == set(others)
+    assert forced.hops[1].node_id == off
+
+
+def test_new_guards_are_drawn_among_relays_that_run():
+    off = next(iter(LOOPBACK))
+
+    for seed in range(30):
+        chooser = loopback(seed, known=LOOPBACK.keys() - {off})
+
+        assert off not in chooser.guards.candidates(0.0)
+        assert off not in chooser.layer2.node_ids
 
 
 def test_own_relays_are_never_used():
