@@ -21,7 +21,8 @@ MAX_HELD = 1024
 """Packets held behind a hole. When full, the frame with the hole is skipped."""
 
 MAX_GAP = 256
-"""Missing in a row: more is an outage. Fresh beats complete, so nothing is asked for."""
+"""Missing at a time: more is an outage. Fresh beats complete, so nothing is asked for.
+Bounds what a far end with wild sequence numbers can make us keep and search."""
 
 OUTAGE = Seconds(0.5)
 OUTAGE_GAP = 16
@@ -114,7 +115,7 @@ class FrameAssembler:
         highest = self._highest if self._highest is not None else sequence
         gap = sequence - highest - 1
         is_outage = gap > OUTAGE_GAP and now - self._last_arrival > OUTAGE
-        if gap > MAX_GAP or is_outage:
+        if gap + len(self._missing) > MAX_GAP or is_outage:
             self._stats.lost += gap
             self._restart(sequence, packet)
             self._needs_key = self._asks_key = True

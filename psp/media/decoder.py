@@ -45,8 +45,8 @@ class DecoderThread:
         # One place more than we fill, so that the end always fits.
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING + 1)
         self._is_ended = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._finished = asyncio.Event()
+        threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def submit(self, codec: RTCRtpCodecParameters, frame: EncodedFrame) -> bool:
         """Queue a frame; False when the queue is full or the thread was ended."""
@@ -62,8 +62,12 @@ class DecoderThread:
             self._jobs.put_nowait(None)
 
     async def join(self) -> None:
-        """Wait until the thread has stopped; call `end` first."""
-        await asyncio.to_thread(self._thread.join)
+        """Wait until the thread has done its last frame; call `end` first."""
+        await self._finished.wait()
+
+    def _finish(self) -> None:
+        self._finished.set()
+        self._on_end()
 
     def _run(self) -> None:
         codec_name = ""
@@ -82,7 +86,7 @@ class DecoderThread:
                 if isinstance(frame, av.VideoFrame):
                     frame.pict_type = PictureType.NONE
             self._report(self._on_frames, frames)
-        self._report(self._on_end)
+        self._report(self._finish)
 
     def _report(self, callback: Callable[..., None], *args: list[Frame]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile

@@ -5,6 +5,8 @@ indication makes a frame several times its size. Both are answered only so often
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from aiortc import MediaStreamTrack, RTCRtpSender
 from aiortc.codecs import get_encoder
@@ -24,6 +26,9 @@ RETRANSMISSION_RATE = 200.0
 """Packets a second, 1.7 Mbit/s: a third of the fastest stream aiortc encodes."""
 
 RETRANSMISSION_BURST = 128.0
+
+RAISE_PAUSE = 1.0
+"""Seconds between two raises of the bit rate; estimates come about as often."""
 
 KEY_FRAME_RATE = 4.0
 """Key frames a second at most; a receiver repeats its request after 0.4 s."""
@@ -76,10 +81,17 @@ class OwnPictureTypes(Encoder):
 
     Frames from an intra-only source, or decoded ones, carry the picture type of their
     origin, and VP8 obeys it: all key frames, twice the bit rate.
+
+    aiortc makes its encoder anew, with a key frame, when the far end's estimate moves
+    by a tenth; so estimates may rise only so often.
     """
 
-    def __init__(self, inner: Encoder) -> None:
+    def __init__(
+        self, inner: Encoder, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._inner = inner
+        self._clock = clock
+        self._raised_at = clock() - RAISE_PAUSE
 
     @property
     def target_bitrate(self) -> int:
@@ -89,6 +101,11 @@ class OwnPictureTypes(Encoder):
 
     @target_bitrate.setter
     def target_bitrate(self, bitrate: int) -> None:
+        if bitrate > self.target_bitrate:
+            now = self._clock()
+            if now - self._raised_at < RAISE_PAUSE:
+                return
+            self._raised_at = now
         vars(type(self._inner))["target_bitrate"].__set__(self._inner, bitrate)
 
     def encode(

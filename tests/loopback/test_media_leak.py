@@ -85,7 +85,8 @@ def run(script: str) -> dict[str, list[object]]:
         env={**os.environ, "PYTHONPATH": str(root)},
         timeout=25,
     )
-    return json.loads(done.stdout)
+    found: dict[str, list[object]] = json.loads(done.stdout)
+    return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/net").is_dir(), reason="needs /proc")

@@ -13,7 +13,8 @@ def test_clip_has_moving_pictures_and_sound_of_the_same_length(tmp_path):
 
     with av.open(str(path)) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
-        assert (video.width, video.height, video.average_rate) == (640, 360, 30)
+        assert (video.width, video.height) == (640, 360)
+        assert video.average_rate == 30
         assert audio.rate == 48000
         assert sum(1 for _ in container.decode(video)) == 60
         container.seek(0)

@@ -22,7 +22,7 @@ def filling(feed, items):
 
 
 async def test_items_come_in_order_and_then_the_end():
-    feed = Feed(3)
+    feed: Feed[int] = Feed(3)
     thread, _ = filling(feed, range(50))
 
     taken = [await feed.take() for _ in range(51)]
@@ -32,7 +32,7 @@ async def test_items_come_in_order_and_then_the_end():
 
 
 async def test_full_feed_makes_the_thread_wait():
-    feed = Feed(3)
+    feed: Feed[int] = Feed(3)
     thread, results = filling(feed, range(10))
 
     first = await feed.take()
@@ -45,7 +45,7 @@ async def test_full_feed_makes_the_thread_wait():
 
 
 async def test_closed_feed_ends_a_waiting_reader():
-    feed = Feed(1)
+    feed: Feed[int] = Feed(1)
     reader = asyncio.ensure_future(feed.take())
     await asyncio.sleep(0)
 

@@ -5,6 +5,7 @@ import fractions
 
 import av
 import pytest
+from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from cli.demo.clip import moving_pictures, tone_frames
@@ -12,10 +13,11 @@ from cli.demo.media_check import Sink
 from cli.demo.stamp import Stamp, clock_ms, draw_stamp
 
 
-class ListTrack:
+class ListTrack(MediaStreamTrack):
     """Gives its frames, then ends."""
 
     def __init__(self, frames) -> None:
+        super().__init__()
         self.frames = list(frames)
         self.ended = asyncio.Event()
 

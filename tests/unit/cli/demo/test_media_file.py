@@ -23,18 +23,19 @@ def make(path, *, codec="libx264", size=(320, 240), rate=30, count=30, audio=Non
     """Write a file of grey pictures, with a tone if there is an audio codec."""
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=rate)
-        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        video.width, video.height = size
+        video.pix_fmt = "yuv420p"
         sound = container.add_stream(audio, rate=48000) if audio else None
         for number in range(count):
-            frame = av.VideoFrame(*size, "yuv420p")
+            frame = av.VideoFrame(size[0], size[1], "yuv420p")
             for plane in range(3):
                 plane_of(frame, plane)[:] = 128
             frame.pts, frame.time_base = number, fractions.Fraction(1, rate)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        for frame in tone_frames(1) if sound else ():
-            container.mux(sound.encode(frame))
-        if sound:
+        if sound is not None:
+            for chunk in tone_frames(1):
+                container.mux(sound.encode(chunk))
             container.mux(sound.encode(None))
     return path
 
@@ -82,7 +83,7 @@ def test_fast_files_are_thinned_to_30_pictures_a_second(tmp_path):
     ],
 )
 def test_picture_keeps_its_shape_on_black(size, aspect, inner):
-    frame = av.VideoFrame(*size, "yuv420p")
+    frame = av.VideoFrame(size[0], size[1], "yuv420p")
     plane_of(frame, 0)[:] = 200
 
     fitted = fit(frame, aspect)

@@ -13,15 +13,15 @@ VIDEO_CLOCK = fractions.Fraction(1, 90000)
 
 def feed(recorder, *, lost_audio=(), lost_video=()):
     """Two seconds of a call whose video came 0.1 s after its audio."""
-    events = [
-        (frame.pts / 48000, frame)
-        for number, frame in enumerate(tone_frames(2))
+    events: list[tuple[float, av.VideoFrame | av.AudioFrame]] = [
+        (number * 0.02, sound)
+        for number, sound in enumerate(tone_frames(2))
         if number not in lost_audio
     ]
-    for number, frame in enumerate(moving_pictures(60)):
-        frame.pts, frame.time_base = 7777 + number * 3000, VIDEO_CLOCK
+    for number, picture in enumerate(moving_pictures(60)):
+        picture.pts, picture.time_base = 7777 + number * 3000, VIDEO_CLOCK
         if number not in lost_video:
-            events.append((0.1 + number / 30, frame))
+            events.append((0.1 + number / 30, picture))
     for at, frame in sorted(events, key=lambda event: event[0]):
         recorder.write(frame, 1000.0 + at)
 

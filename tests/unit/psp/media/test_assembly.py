@@ -240,6 +240,17 @@ def test_long_gap_without_a_pause_is_an_outage_too():
     assert stream.wants_key(0.1)
 
 
+def test_wild_sequence_numbers_do_not_pile_up():
+    stream = started()
+
+    for step in range(200):
+        stream.sequence += 200
+        stream.feed(stream.frame(1), 0.1 + step / 10_000)
+
+    assert stream.stats.lost >= 190 * 200
+    assert stream.asks(0.2) == []
+
+
 def test_requests_are_bounded():
     stream = started()
     for _ in range(MAX_GAP):

@@ -2,6 +2,7 @@
 
 import asyncio
 import fractions
+from typing import Any
 
 import av
 from aiortc.codecs import CODECS
@@ -39,7 +40,7 @@ async def test_frames_come_back_in_the_loop_without_a_picture_type():
 
 
 async def test_damage_is_reported_and_decoding_goes_on():
-    events: asyncio.Queue[object] = asyncio.Queue()
+    events: asyncio.Queue[Any] = asyncio.Queue()
     decoder = DecoderThread(
         "test",
         events.put_nowait,

@@ -1,17 +1,21 @@
 """Tracks of encoded frames."""
 
-import av
 import pytest
 from aiortc.codecs import CODECS
 from aiortc.mediastreams import MediaStreamError
 
 from psp.media.assembly import EncodedFrame
-from psp.media.encoded import MAX_WAITING, EncodedTrack, encoded_packet
+from psp.media.encoded import (
+    MAX_WAITING,
+    EncodedPacket,
+    EncodedTrack,
+    encoded_packet,
+)
 
 VIDEO = CODECS["video"][0]
 
 
-def packet(number: int, *, key: bool = False) -> av.Packet:
+def packet(number: int, *, key: bool = False) -> EncodedPacket:
     frame = EncodedFrame(number * 3000, b"%d" % number)
     return encoded_packet(VIDEO, frame, is_key=key)
 

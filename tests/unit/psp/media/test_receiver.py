@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import (
     RTCRtpDecodingParameters,
     RTCRtpReceiveParameters,
@@ -12,6 +13,7 @@ from aiortc.rtcrtpparameters import (
 )
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtcpByePacket, RtpPacket, wrap_rtx
+from aiortc.stats import RTCStatsReport
 
 from psp.media.codec import is_key_frame
 from psp.media.config import MediaConfig
@@ -25,13 +27,13 @@ KEY = b"\x10\x10\x00\x00\x9d\x01\x2a" + bytes(10)
 DELTA = b"\x10\x11" + bytes(10)
 
 
-class FakeTransport:
+class FakeTransport(RTCDtlsTransport):
     """Takes what the receiver sends."""
 
     state = "connected"
     _stats_id = "transport"
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # nothing of the real one
         self.sent: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def _send_rtp(self, data: bytes) -> None:
@@ -44,7 +46,7 @@ class FakeTransport:
         pass
 
     def _get_stats(self):
-        return {}
+        return RTCStatsReport()
 
 
 def is_feedback(data: bytes) -> bool:
@@ -60,7 +62,9 @@ async def receiver(kind: str, *, decodes: bool = False, test=is_key_frame):
     made._track = RemoteStreamTrack(kind)
     made._set_rtcp_ssrc(5)
     codecs = CODECS[kind][:2]
-    encoding = RTCRtpDecodingParameters(ssrc=SSRC, payloadType=codecs[0].payloadType)
+    payload_type = codecs[0].payloadType
+    assert payload_type is not None
+    encoding = RTCRtpDecodingParameters(ssrc=SSRC, payloadType=payload_type)
     if kind == "video":
         encoding.rtx = RTCRtpRtxParameters(ssrc=RTX_SSRC)
     await made.receive(
@@ -70,7 +74,7 @@ async def receiver(kind: str, *, decodes: bool = False, test=is_key_frame):
             encodings=[encoding],
         )
     )
-    return made, transport, codecs[0].payloadType
+    return made, transport, payload_type
 
 
 def rtp(payload_type, number, payload, *, stamp=960):

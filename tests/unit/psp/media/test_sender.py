@@ -48,6 +48,22 @@ def test_bitrate_estimates_reach_the_encoder():
     assert (inner.target_bitrate, own.target_bitrate) == (700_000, 700_000)
 
 
+def test_estimates_that_swing_do_not_make_the_encoder_anew_each_time():
+    now = 0.0
+    inner = Vp8Encoder()
+    own = OwnPictureTypes(inner, lambda: now)
+    changes = 0
+
+    for step in range(100):
+        now = step / 30
+        before = inner.target_bitrate
+        own.target_bitrate = 1_500_000 if step % 2 else 250_000
+        changes += inner.target_bitrate != before
+
+    assert changes <= 8
+    assert inner.target_bitrate in (250_000, 1_500_000)
+
+
 async def sender():
     near, _ = MemoryPipe.pair()
     connection = PipePeerConnection(near)
