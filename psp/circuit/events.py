@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from psp.circuit.report import Report
+from psp.circuit.segments import SegmentLoss
 from psp.ids import NodeId
 from psp.units import Seconds
 from psp.wire.cell import Reason
@@ -179,10 +180,12 @@ class ReportReceived:
     Attributes:
         hop: Whose.
         report: What it counted.
+        loss: On the segment before it, lately.
     """
 
     hop: int
     report: Report
+    loss: SegmentLoss
 
 
 OriginEvent: TypeAlias = (

@@ -5,6 +5,8 @@ from psp.circuit.events import ExchangeEvent, RequestReceived
 from psp.circuit.exchange import FIRST_ORIGIN_STREAM, Exchange
 from psp.circuit.expectations import Expectations
 from psp.circuit.layers import Layers
+from psp.circuit.report import Report
+from psp.circuit.segments import SegmentLoss, SegmentWatch
 from psp.circuit.stats import OriginStats
 from psp.crypto.circuit_handshake import HopKeys
 from psp.ids import CircuitId
@@ -21,15 +23,17 @@ class Hops:
         layers: Seal and open cells.
         exchanges: Requests and answers, hop 1 at index 0.
         expectations: What hops may say unasked.
+        segments: Where cells get lost.
     """
 
-    __slots__ = ("_stats", "exchanges", "expectations", "layers")
+    __slots__ = ("_stats", "exchanges", "expectations", "layers", "segments")
 
     def __init__(self, circuit_id: CircuitId, stats: OriginStats) -> None:
         self._stats = stats
         self.layers = Layers(circuit_id)
         self.exchanges: list[Exchange] = []
         self.expectations = Expectations()
+        self.segments = SegmentWatch()
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -47,6 +51,7 @@ class Hops:
             )
         )
         self.expectations.add_hop()
+        self.segments.add_hop()
         return hop
 
     def cells_to_send(self) -> list[bytes]:
@@ -68,12 +73,24 @@ class Hops:
         due = [exchange.next_timeout() for exchange in self.exchanges]
         return min((time for time in due if time is not None), default=None)
 
+    def record(self, hop: int, report: Report) -> SegmentLoss:
+        """Take in a hop's report; return the loss on the segment before it."""
+        layer = self.layers[hop]
+        return self.segments.record(
+            hop,
+            report,
+            sealed=layer.sealed,
+            sent=layer.sent_by_hop,
+            opened=layer.opening.received,
+        )
+
     def cut(self, hop: int, reason: Reason, now: Monotonic) -> list[ExchangeEvent]:
         """Drop the hops behind ``hop``; return what becomes of requests to them."""
         gone = self.exchanges[hop:]
         del self.exchanges[hop:]
         self.layers.cut(hop)
         self.expectations.cut(hop, now)
+        self.segments.cut(hop)
         events: list[ExchangeEvent] = []
         for exchange in gone:
             exchange.abandon(reason, now)

@@ -29,13 +29,32 @@ class Layer:
         handshake_hash: Names this hop of this circuit to both ends, 32 bytes.
     """
 
-    __slots__ = ("_bad_tags_seen", "handshake_hash", "opening", "sealing")
+    __slots__ = (
+        "_backward_start",
+        "_bad_tags_seen",
+        "_forward_start",
+        "handshake_hash",
+        "opening",
+        "sealing",
+    )
 
     def __init__(self, keys: HopKeys) -> None:
         self.sealing = SealingLayer(keys.forward)
         self.opening = OpeningLayer(keys.backward)
         self.handshake_hash = keys.handshake_hash
+        self._forward_start = keys.forward.start
+        self._backward_start = keys.backward.start
         self._bad_tags_seen = 0
+
+    @property
+    def sealed(self) -> int:
+        """Cells that we sealed for the hop or those behind it."""
+        return self.sealing.counter - self._forward_start
+
+    @property
+    def sent_by_hop(self) -> int:
+        """Cells that the hop sealed for us, up to the newest that arrived."""
+        return self.opening.highest + 1 - self._backward_start
 
     def has_new_bad_tag(self) -> bool:
         """Tell whether a body was bad, rather than late, since last asked."""

@@ -276,7 +276,9 @@ class OriginCircuit:
 
     def _receive_notice(self, hop: int, message: RelayMessage, now: Monotonic) -> None:
         if message.command is RelayCommand.REPORT:
-            self._events.append(events.ReportReceived(hop, Report.decode(message.data)))
+            report = Report.decode(message.data)
+            loss = self._hops.record(hop, report)
+            self._events.append(events.ReportReceived(hop, report, loss))
         elif message.command is RelayCommand.TRUNCATED:
             self._receive_truncated(hop, read_reason(message.data), now)
         elif message.data != b"\0":
