@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from hashlib import sha512
+
+from nacl import bindings
 
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import sha256, x25519_generate, x25519_public
@@ -189,6 +192,28 @@ def moved(
     record = replace(node.record, endpoints=endpoints, version=node.record.version + 1)
     signed = SignedNode.sign(network, record, node.identity)
     return NodeKeys(node.identity, node.onion_private, signed)
+
+
+def second_signature(key: SigningKey, message: bytes) -> bytes:
+    """Return a valid Ed25519 signature other than the one everybody makes.
+
+    RFC 8032 derives the nonce from the message; nothing a verifier sees forces a signer
+    to do so.
+    """
+    digest = sha512(key.seed).digest()
+    scalar = bytearray(digest[:32])
+    scalar[0] &= 248
+    scalar[31] = scalar[31] & 127 | 64
+    nonce = bindings.crypto_core_ed25519_scalar_reduce(
+        sha512(b"other" + message).digest()
+    )
+    point = bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
+    challenge = bindings.crypto_core_ed25519_scalar_reduce(
+        sha512(point + key.public + message).digest()
+    )
+    secret = bindings.crypto_core_ed25519_scalar_reduce(bytes(scalar).ljust(64, b"\0"))
+    product = bindings.crypto_core_ed25519_scalar_mul(challenge, secret)
+    return point + bindings.crypto_core_ed25519_scalar_add(product, nonce)
 
 
 def _endpoints(index: int) -> tuple[Endpoint, ...]:

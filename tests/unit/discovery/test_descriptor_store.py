@@ -8,7 +8,13 @@ from discovery.config import ServerConfig
 from discovery.descriptor_store import DescriptorStore, Offer
 from psp.directory.listing import split_listing
 from psp.netdoc.descriptor import is_proof
-from psp.testing.directory import LOOPBACK, START, SignedNetwork, make_node
+from psp.testing.directory import (
+    LOOPBACK,
+    START,
+    SignedNetwork,
+    make_node,
+    second_signature,
+)
 from psp.testing.entropy import SeededEntropy
 from psp.wire.directory_page import CURRENT
 
@@ -86,6 +92,17 @@ def test_two_of_one_sequence_are_kept_as_proof_and_the_first_is_served():
     assert offer is Offer.CONTRADICTS
     assert is_proof(held.proofs[FIRST.node_id], LOOPBACK)
     assert held.descriptor(FIRST.node_id).load == 1
+
+
+def test_another_signature_under_the_same_content_accuses_nobody():
+    held = store()
+    held.offer(wire(), START)
+    first = RIG.descriptor(FIRST)
+    text = b"psp-descriptor-v1" + LOOPBACK.encode() + first.content()
+    other = first.content() + second_signature(FIRST.identity, text)
+
+    assert held.offer(other, START) is Offer.HELD
+    assert held.proofs == {}
 
 
 def test_those_who_leave_the_registry_are_dropped():

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +53,14 @@ def test_a_descriptor_above_the_highest_sequence_is_refused():
 
     with pytest.raises(DecodeError, match="above the highest"):
         DirectoryCache.decode(cache.encode(), LOOPBACK)
+
+
+def test_a_relay_twice_is_refused():
+    raw = msgspec.msgpack.decode(WIRE)
+    raw["descriptors"].append(raw["descriptors"][0])
+
+    with pytest.raises(DecodeError, match="twice"):
+        DirectoryCache.decode(msgspec.msgpack.encode(raw), LOOPBACK)
 
 
 def test_relays_count_as_seen_for_a_day():

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from psp.directory.union import SPARE_ELEMENTS, DescriptorUnion
 from psp.netdoc.descriptor import is_proof
-from psp.testing.directory import LOOPBACK, START, SignedNetwork, make_node
+from psp.testing.directory import (
+    LOOPBACK,
+    START,
+    SignedNetwork,
+    make_node,
+    second_signature,
+)
 from psp.testing.entropy import SeededEntropy
 
 RIG = SignedNetwork.build(SeededEntropy(20), nodes=10)
@@ -152,10 +158,13 @@ def test_another_signature_under_the_same_content_accuses_nobody():
     merged = union()
     merged.add(A, [WIRE[0]], START)
 
-    report = merged.add(B, [replace(GOOD[0], signature=b"x" * 64).encode()], START)
+    text = b"psp-descriptor-v1" + LOOPBACK.encode() + GOOD[0].content()
+    other = second_signature(RIG.nodes[0].identity, text)
+    report = merged.add(B, [replace(GOOD[0], signature=other).encode()], START)
 
     assert merged.proofs == []
-    assert report.malformed == 1
+    assert report.served == {IDS[0]}
+    assert not report.is_bad
 
 
 def test_what_is_held_is_kept_and_pruned_by_age():

@@ -15,7 +15,7 @@ from psp.netdoc.descriptor import (
     equivocation,
     is_proof,
 )
-from psp.testing.directory import LOOPBACK, START, SignedNetwork
+from psp.testing.directory import LOOPBACK, START, SignedNetwork, second_signature
 from psp.testing.entropy import SeededEntropy
 from psp.wire.network import Network
 
@@ -144,7 +144,11 @@ def test_successive_or_foreign_descriptors_prove_nothing():
 
 
 def test_another_signature_under_the_same_content_proves_nothing():
-    assert equivocation(DESCRIPTOR, replace(DESCRIPTOR, signature=b"x" * 64)) is None
+    text = b"psp-descriptor-v1" + LOOPBACK.encode() + DESCRIPTOR.content()
+    other = replace(DESCRIPTOR, signature=second_signature(NODE.identity, text))
+
+    assert Descriptor.decode(other.encode(), LOOPBACK) == other != DESCRIPTOR
+    assert equivocation(DESCRIPTOR, other) is None
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
