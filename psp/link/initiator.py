@@ -191,23 +191,6 @@ class Dialer:
             entropy=self.entropy,
         )
 
-    def dial(
-        self,
-        target: Target,
-        *,
-        resume_token: bytes,
-        is_failover: bool,
-        now: Monotonic,
-    ) -> "Dial":
-        """Return a new dial; it starts at its first `Dial.handle_timeout`."""
-        return Dial(
-            self,
-            target,
-            resume_token=resume_token,
-            is_failover=is_failover,
-            now=now,
-        )
-
     def handshake_time(self) -> bytes:
         """Return the 12 bytes of time for an initiation."""
         return NO_TIME if self.is_client else self._clock.next()

@@ -15,7 +15,7 @@ from psp.ids import LinkId, NodeId
 from psp.link.config import LinkConfig
 from psp.link.events import CloseReason, LinkClosed, LinkEvent, LinkOpened
 from psp.link.indexes import Indexes
-from psp.link.initiator import Agreed, Attempt, Dialer, Target
+from psp.link.initiator import Agreed, Attempt, Dial, Dialer, Target
 from psp.link.keypair import Keypair
 from psp.link.link import NEVER, Link
 from psp.link.responder import Doors, HalfOpen, Responder
@@ -225,7 +225,8 @@ class Lifecycle:
             # The endpoint in use is the first to try.
             turn = addresses.index(link.address)
             addresses = addresses[turn:] + addresses[:turn]
-        link.dial = self._dialer.dial(
+        link.dial = Dial(
+            self._dialer,
             Target(link.link_id, link_public(link.peer), addresses, link.cookies),
             resume_token=link.resume_token,
             is_failover=is_failover,

@@ -30,7 +30,7 @@ def test_a_link_comes_up_whichever_packet_is_lost(kind: str, lost: int) -> None:
     wire = LinkWire(f"{kind} {lost}")
     count = 0
 
-    def lose_one(packet: Packet):
+    def lose_one(packet: Packet) -> list[tuple[float, Packet]]:
         nonlocal count
         count += 1
         return [] if count == lost + 1 else [(wire.latency, packet)]
@@ -56,7 +56,7 @@ def test_a_doubled_packet_changes_nothing(kind: str, doubled: int) -> None:
     wire = LinkWire(f"{kind} {doubled}")
     count = 0
 
-    def double_one(packet: Packet):
+    def double_one(packet: Packet) -> list[tuple[float, Packet]]:
         nonlocal count
         count += 1
         copies = [(wire.latency, packet)]
@@ -81,7 +81,7 @@ def test_a_delayed_packet_is_made_up_for(delayed: int) -> None:
     wire = LinkWire(delayed)
     count = 0
 
-    def delay_one(packet: Packet):
+    def delay_one(packet: Packet) -> list[tuple[float, Packet]]:
         nonlocal count
         count += 1
         return [(0.9 if count == delayed + 1 else wire.latency, packet)]
@@ -102,7 +102,7 @@ def test_a_terrible_network_only_takes_longer(seed: int) -> None:
     wire = LinkWire(f"terrible {seed}")
     dice = wire.entropy.child("weather")
 
-    def terrible(packet: Packet):
+    def terrible(packet: Packet) -> list[tuple[float, Packet]]:
         copies = 0 if dice.uniform() < 0.3 else 2 if dice.uniform() < 0.3 else 1
         return [(0.3 * dice.uniform(), packet) for _ in range(copies)]
 
@@ -132,7 +132,7 @@ def test_no_changed_byte_of_the_handshake_is_accepted(kind: str, step: int) -> N
     initiator, relay = pair(wire, kind)
     caught: list[Packet] = []
 
-    def catch(packet: Packet):
+    def catch(packet: Packet) -> list[tuple[float, Packet]]:
         if len(wire.log) == step + 1 and not caught:
             caught.append(packet)
             return []

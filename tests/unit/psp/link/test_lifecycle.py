@@ -79,7 +79,7 @@ def test_a_rekey_that_loses_a_packet_loses_no_cell(lost: int) -> None:
     wire.run(115)
     count = 0
 
-    def lose_one(packet: Packet):
+    def lose_one(packet: Packet) -> list[tuple[float, Packet]]:
         # Small traffic aside, the rekey is what happens now.
         nonlocal count
         is_handshake = packet.data[0] != PacketType.DATA
@@ -173,7 +173,7 @@ def test_a_silent_endpoint_is_left_for_another_and_circuits_live_on() -> None:
     other_port = (OTHER[0], RELAY[1])
 
     # The relay has two addresses; the wire maps the second to the first.
-    def second_address(packet: Packet):
+    def second_address(packet: Packet) -> list[tuple[float, Packet]]:
         if packet.destination == RELAY and is_down:
             return []
         if packet.destination == other_port:
@@ -306,7 +306,7 @@ def test_an_idle_client_link_is_padded_at_random_both_ways() -> None:
     client, _ = connected(wire)
     times: dict[object, list[float]] = {CLIENT: [], RELAY: []}
 
-    def note(packet: Packet):
+    def note(packet: Packet) -> list[tuple[float, Packet]]:
         if packet.data[0] == PacketType.DATA:
             times[packet.source].append(wire.now)
         return [(wire.latency, packet)]

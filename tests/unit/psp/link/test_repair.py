@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from psp.link.config import REPAIR_AGE, REPAIR_RING
 from psp.link.repair import MAX_CREDIT, Gaps, SentTrains
 from psp.testing.entropy import SeededEntropy
-from psp.testing.links import Host, LinkWire, Packet, cell_number, circuit_cell
+from psp.testing.links import Host, LinkWire, Packet, Tamper, cell_number, circuit_cell
 from psp.units import Monotonic
 
 CLIENT = ("192.0.2.1", 40_000)
@@ -23,10 +23,10 @@ def connected(wire: LinkWire) -> tuple[Host, Host]:
     return client, relay
 
 
-def lossy(wire: LinkWire, loss: float, jitter: float = 0.0):
+def lossy(wire: LinkWire, loss: float, jitter: float = 0.0) -> Tamper:
     dice = SeededEntropy("loss")
 
-    def tamper(packet: Packet):
+    def tamper(packet: Packet) -> list[tuple[float, Packet]]:
         if dice.uniform() < loss:
             return []
         return [(wire.latency + jitter * dice.uniform(), packet)]
@@ -130,17 +130,20 @@ def test_nothing_older_than_250_ms_is_sent_again() -> None:
 
     assert sent.take(0, later) is None
     assert sent.take(1, later) is not None
-    assert sent.oldest == NOW
-    sent.expire(later)
-    assert sent.oldest == NOW + 0.1
-    sent.expire(Monotonic(later + 0.1))
-    assert sent.oldest is None
+    ages = [sent.oldest]
+    for moment in (later, Monotonic(later + 0.1)):
+        sent.expire(moment)
+        ages.append(sent.oldest)
+    assert ages == [NOW, NOW + 0.1, None]
     assert sent.take(1, later) is None
 
 
 @given(st.lists(st.integers(1, 60), max_size=40), st.data())
-def test_the_ring_agrees_with_a_plain_list(sizes: list[int], data) -> None:
-    sent, plain = SentTrains(), {}
+def test_the_ring_agrees_with_a_plain_list(
+    sizes: list[int], data: st.DataObject
+) -> None:
+    sent = SentTrains()
+    plain: dict[int, list[bytes]] = {}
     counter = 0
     for size in sizes:
         train = [b"%d" % (2 * counter + n) for n in range(2 * size)]
@@ -159,7 +162,8 @@ def test_a_gap_waits_for_reordered_packets_and_is_asked_for_once() -> None:
     gaps = Gaps()
     gaps.note(3, 6, Monotonic(NOW + 0.01))
 
-    assert gaps.due == NOW + 0.01
+    before = gaps.due
+    assert before == NOW + 0.01
     assert gaps.pop_due(NOW) == []
     assert gaps.fill(4) is False
     assert gaps.pop_due(Monotonic(NOW + 0.01)) == [3, 5]

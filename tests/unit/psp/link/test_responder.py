@@ -209,7 +209,7 @@ def test_a_cookie_is_of_no_use_at_another_address() -> None:
     client = wire.client(CLIENT)
     caught: list[Packet] = []
 
-    def catch_second(packet: Packet):
+    def catch_second(packet: Packet) -> list[tuple[float, Packet]]:
         if packet.destination == RELAY and any(packet.data[1216:]):
             caught.append(packet)
             return []
@@ -298,7 +298,7 @@ def test_no_address_gets_more_than_it_sent_before_it_is_known() -> None:
     relay = wire.relay(RELAY, LinkConfig(load_handshakes=3))
     dice = SeededEntropy("ledger")
 
-    def weather(packet: Packet):
+    def weather(packet: Packet) -> list[tuple[float, Packet]]:
         return [(0.2 * dice.uniform(), packet) for _ in range(dice.below(3))]
 
     wire.tamper = weather

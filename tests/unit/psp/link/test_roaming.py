@@ -135,7 +135,7 @@ def test_a_challenge_that_is_lost_is_sent_again() -> None:
     client.address = MOVED
     lost = 0
 
-    def lose_two(packet: Packet):
+    def lose_two(packet: Packet) -> list[tuple[float, Packet]]:
         nonlocal lost
         if packet.destination == MOVED and lost < 2:
             lost += 1

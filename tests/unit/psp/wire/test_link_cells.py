@@ -1,10 +1,14 @@
 """Cells of the link itself keep their meaning, and nothing else is taken for one."""
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from psp.errors import DecodeError, LocalProtocolError
+from psp.ids import CircuitId
 from psp.wire.cell import BODY_SIZE, CELL_SIZE, Cell, CellCommand, Reason
 from psp.wire.link_cells import (
     KEM_CIPHERTEXT_SIZE,
@@ -35,7 +39,9 @@ def test_a_link_cell_has_circuit_id_0_and_full_size() -> None:
     cell = link_cell(CellCommand.PATH_CHALLENGE, b"12345678")
 
     assert len(cell) == CELL_SIZE
-    assert Cell.decode(cell) == Cell(0, CellCommand.PATH_CHALLENGE, padded(b"12345678"))
+    assert Cell.decode(cell) == Cell(
+        CircuitId(0), CellCommand.PATH_CHALLENGE, padded(b"12345678")
+    )
 
 
 @given(index=indexes, key=st.binary(min_size=KEM_KEY_SIZE, max_size=KEM_KEY_SIZE))
@@ -51,7 +57,7 @@ def test_kem_offer_survives_the_wire(index: int, key: bytes) -> None:
     is_resumed=st.booleans(),
 )
 def test_kem_answer_survives_the_wire(
-    index: int, text: bytes, is_resumed: bool
+    index: int, text: bytes, *, is_resumed: bool
 ) -> None:
     answer = KemAnswer(index, text, is_resumed)
 
@@ -102,11 +108,11 @@ def test_the_reason_of_a_closed_link_is_the_first_byte() -> None:
     ids=["kem", "repair", "service", "path", "reason"],
 )
 @given(body=st.binary(max_size=BODY_SIZE + 1))
-def test_any_other_bytes_are_a_decode_error(decode, body: bytes) -> None:
-    try:
+def test_any_other_bytes_are_a_decode_error(
+    decode: Callable[[bytes], object], body: bytes
+) -> None:
+    with suppress(DecodeError):
         decode(body)
-    except DecodeError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -136,7 +142,9 @@ def test_any_other_bytes_are_a_decode_error(decode, body: bytes) -> None:
         "path padding",
     ],
 )
-def test_a_field_out_of_range_is_a_decode_error(decode, body: bytes) -> None:
+def test_a_field_out_of_range_is_a_decode_error(
+    decode: Callable[[bytes], object], body: bytes
+) -> None:
     with pytest.raises(DecodeError):
         decode(body)
 
@@ -164,7 +172,9 @@ def test_a_field_out_of_range_is_a_decode_error(decode, body: bytes) -> None:
         "service too large",
     ],
 )
-def test_what_does_not_fit_is_not_encoded(message) -> None:
+def test_what_does_not_fit_is_not_encoded(
+    message: KemOffer | KemAnswer | Repair | Service,
+) -> None:
     with pytest.raises(LocalProtocolError):
         message.encode()
 
