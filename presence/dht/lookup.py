@@ -12,15 +12,17 @@ Differs from stock's spiders:
 import asyncio
 import enum
 from bisect import insort
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from kademlia.crawling import SpiderCrawl
 from kademlia.node import Node
 
 from presence.config import DhtConfig
-from presence.dht.protocol import PresenceProtocol
 from psp.netdoc.presence_record import OuterRecord, RecordRefusedError
+
+ResultT = TypeVar("ResultT")
 
 _TICK = 0.001
 """Least seconds to wait: a rest that rounding leaves over must not become a busy loop."""
@@ -41,7 +43,7 @@ class Reply:
     contacts: tuple[Node, ...] = ()
 
 
-Ask = Callable[[Node], Awaitable[Reply | None]]
+Ask = Callable[[Node], Coroutine[object, object, Reply | None]]
 """Asks one member; None counts as a failure."""
 
 Validate = Callable[[bytes], OuterRecord]
@@ -65,6 +67,21 @@ class LookupResult:
     answered: int
     asked: int
     bad: tuple[str, ...]
+
+
+class Surroundings(Protocol):
+    """What a crawl needs of whoever runs it."""
+
+    @property
+    def soft_timeout(self) -> float:
+        """Seconds after which an answer is late."""
+        ...
+
+    def spawn(
+        self, work: Coroutine[object, object, ResultT]
+    ) -> "asyncio.Task[ResultT]":
+        """Run a request until it ends; the crawl may end before."""
+        ...
 
 
 class _State(enum.Enum):
@@ -108,7 +125,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
 
     def __init__(
         self,
-        protocol: PresenceProtocol,
+        surroundings: Surroundings,
         target: Node,
         seeds: Iterable[Node],
         *,
@@ -119,15 +136,16 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
         """Prepare a crawl.
 
         Args:
-            protocol: Whose contacts and timeouts to use.
+            surroundings: Runs the requests and knows when they are late.
             target: Where to.
             seeds: Members to begin with, in any order.
             config: Width, parallelism, quorum and bounds.
             ask: What to ask each of them.
             validate: Checks records; None when no records are looked for.
         """
-        super().__init__(protocol, target, [], config.replicas, config.parallelism)
+        super().__init__(surroundings, target, [], config.replicas, config.parallelism)
         self.agreed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._surroundings = surroundings
         self._config = config
         self._ask = ask
         self._validate = validate
@@ -182,7 +200,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             if node.id in self._states:
                 continue
             self._states[node.id] = _State.ASKED
-            task = self.protocol.spawn(self._ask(node))
+            task = self._surroundings.spawn(self._ask(node))
             self._pending[task] = _Pending(node, now)
             free -= 1
 
@@ -209,7 +227,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
         """Return the seconds until the next node is late; None when all are."""
         now = asyncio.get_running_loop().time()
         due = [
-            pending.asked_at + self.protocol.soft_timeout - now
+            pending.asked_at + self._surroundings.soft_timeout - now
             for pending in self._pending.values()
             if self._states[pending.node.id] is _State.ASKED
         ]
@@ -217,7 +235,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
 
     def _mark_late(self) -> None:
         now = asyncio.get_running_loop().time()
-        soft_timeout = self.protocol.soft_timeout
+        soft_timeout = self._surroundings.soft_timeout
         for task, pending in self._pending.items():
             is_asked = self._states[pending.node.id] is _State.ASKED
             is_due = pending.asked_at + soft_timeout <= now

@@ -8,6 +8,7 @@ from presence.config import PointConfig
 from presence.point import PresencePoint, PublicationRefusal
 from presence.stats import PresenceStats
 from psp.crypto.keys import SigningKey, verify
+from psp.ids import NodeId, UserId
 from psp.netdoc.presence_inner import Place
 from psp.netdoc.registration import (
     RegistrationRefusal,
@@ -16,6 +17,7 @@ from psp.netdoc.registration import (
 )
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import TEST_NETWORK, PresenceUser
+from psp.units import Monotonic
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 from psp.wire.presence import IntroduceRequest, IntroductionStatus
@@ -31,7 +33,7 @@ class Setting:
 
     def __init__(self, **limits):
         self.stats = PresenceStats()
-        self.users = set()
+        self.users: set[UserId] = set()
         self.unix_now = float(NOON)
         self.point = PresencePoint(
             PointConfig(**limits),
@@ -49,7 +51,7 @@ class Setting:
 
     @property
     def now(self):
-        return self.unix_now - NOON
+        return Monotonic(self.unix_now - NOON)
 
     def registration(self, user, circuit=1, *, place=None, period=20_000, **settings):
         day = user.day_key(period)
@@ -104,7 +106,7 @@ def test_point_co_signs_its_first_two_endpoints(setting):
     registered = setting.register(setting.registration(alice, head=head, place=place))
 
     assert registered.endpoints == ENDPOINTS[:2]
-    agreed = Place(RELAY.public, place.contact_key, place.tag, ENDPOINTS[:2])
+    agreed = Place(NodeId(RELAY.public), place.contact_key, place.tag, ENDPOINTS[:2])
     text = agreed.consent_text(TEST_NETWORK, head.encode())
     assert verify(RELAY.public, text, registered.cosignature)
     assert setting.stats.registered == 1
@@ -131,7 +133,7 @@ def test_presence_key_registers_as_well(setting):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"place": Place(b"o" * 32, bytes(32), bytes(16), ())}, "other_node"),
+        ({"place": Place(NodeId(b"o" * 32), bytes(32), bytes(16), ())}, "other_node"),
         ({"channel": HASH[2]}, "other_circuit"),
         ({"network": Network(1, bytes(20))}, "signature"),
         ({"signer": SigningKey.from_seed(bytes(32))}, "signature"),
@@ -267,7 +269,7 @@ class TestPublishing:
         setting.register(setting.registration(alice, head=head))
         setting.point.circuit_closed(1)
 
-        refusal = setting.point.check_publication(1, head.encode(), now=0.0)
+        refusal = setting.point.check_publication(1, head.encode(), now=setting.now)
 
         assert refusal is PublicationRefusal.NOT_AGREED
 
@@ -278,7 +280,8 @@ class TestPublishing:
         setting.register(setting.registration(alice, head=head))
 
         outcomes = [
-            setting.point.check_publication(1, head.encode(), now=0.0) for _ in range(3)
+            setting.point.check_publication(1, head.encode(), now=setting.now)
+            for _ in range(3)
         ]
 
         assert outcomes == [None, None, PublicationRefusal.TOO_OFTEN]

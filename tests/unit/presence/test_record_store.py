@@ -8,7 +8,9 @@ from presence.config import StoreConfig
 from presence.record_store import RecordStore, StoreRefusal
 from psp.crypto.blinding import Credential, blind_public
 from psp.crypto.keys import SigningKey
+from psp.ids import NodeId
 from psp.netdoc.presence_record import (
+    OuterRecord,
     RecordRefusedError,
     Refusal,
     location,
@@ -19,7 +21,7 @@ from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
 
 NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
-PUBLISHER = RELAY.public
+PUBLISHER = NodeId(RELAY.public)
 
 
 def checked(raw, where=None, now=NOON, certified=b""):
@@ -186,7 +188,7 @@ def test_twenty_thousand_junk_records_leave_the_store_at_its_bound():
     store = RecordStore(StoreConfig(max_keys=100, max_per_publisher=60), accept)
     for i in range(20_000):
         raw = template.raw[:-2] + (i % 65_536).to_bytes(2)
-        store.put(i.to_bytes(20), raw, bytes([i % 3]) * 32, NOON)
+        store.put(i.to_bytes(20), raw, NodeId(bytes([i % 3]) * 32), NOON)
 
     assert len(store) == 100
 
@@ -255,7 +257,7 @@ class TestJudgedByASlowStore:
     def test_never_older_never_ended(self, moves):
         store = new_store()
         people = [user(seed) for seed in range(3)]
-        newest_by = {}
+        newest_by: dict[tuple[bytes, int], OuterRecord] = {}
         now = NOON
         for who, slot, sequence, pause in moves:
             now += pause

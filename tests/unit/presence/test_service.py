@@ -8,6 +8,7 @@ import pytest
 from presence.config import GatewayConfig, PointConfig, PresenceConfig
 from presence.dht.messages import Store, encode
 from psp.crypto.blinding import Credential
+from psp.ids import Cookie
 from psp.netdoc.introduction import (
     NO_TICKET,
     Introduction,
@@ -18,7 +19,7 @@ from psp.netdoc.presence_record import RecordRefusedError, Refusal, location, pa
 from psp.runtime.ports import RefusedError
 from psp.testing.presence import TEST_NETWORK, look_up, random_value
 from psp.testing.simloop import run_simulation
-from psp.units import Seconds
+from psp.units import Seconds, UnixTime
 from psp.wire.cell import Reason
 from psp.wire.endpoint import Endpoint
 from psp.wire.presence import (
@@ -241,10 +242,10 @@ def test_user_stays_reachable_all_night_by_renewing_every_ten_minutes(new_world)
 
 def introduction_for(alice, presence, world):
     introduction = Introduction(
-        int(world.clock()) + 60,
+        UnixTime(int(world.clock()) + 60),
         world.plain[1].node_id,
         Endpoint("192.0.2.9", 443),
-        b"c" * 20,
+        Cookie(b"c" * 20),
         NO_TICKET,
         world.entropy.token(1_232),
     )
@@ -612,7 +613,7 @@ def location_of(data):
 
 
 def check_stores(world):
-    newest = {}
+    newest: dict[tuple[bytes, int], int] = {}
     for relay in world.relays:
         for raw in relay.service.records.raw_records():
             try:

@@ -161,6 +161,10 @@ def test_each_different_record_is_checked_once():
     crowd.replies = {n: Reply(good) for n in range(1, 9)}
     calls = []
 
+    def count(raw):
+        calls.append(raw)
+        return validate(raw)
+
     async def main(hub):
         lookup = Lookup(
             crowd,
@@ -168,7 +172,7 @@ def test_each_different_record_is_checked_once():
             [node(number) for number in range(1, 9)],
             config=DhtConfig(),
             ask=crowd.ask,
-            validate=lambda raw: calls.append(raw) or validate(raw),
+            validate=count,
         )
         return await lookup.find()
 

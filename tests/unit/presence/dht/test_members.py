@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presence.dht.members import Members, dht_id
+from psp.ids import NodeId
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import TEST_NETWORK, MemoryRegistry
 from psp.wire.network import Network
@@ -12,7 +13,7 @@ from psp.wire.network import Network
 
 def new_members(count=50, *, own_is_elected=True, seed=1):
     entropy = SeededEntropy(seed)
-    ids = [entropy.token(32) for _ in range(count + 1)]
+    ids = [NodeId(entropy.token(32)) for _ in range(count + 1)]
     elected = ids if own_is_elected else ids[1:]
     registry = MemoryRegistry(ids, elected)
     return Members(registry, ids[0]), registry, ids
@@ -37,7 +38,11 @@ def test_nearest_agrees_with_sorting_all_of_them(location, count, wanted):
 def test_ids_depend_on_node_and_network():
     other = Network(1, bytes(20))
 
-    ids = {dht_id(n, w) for n in (b"a" * 32, b"b" * 32) for w in (TEST_NETWORK, other)}
+    ids = {
+        dht_id(n, w)
+        for n in (NodeId(b"a" * 32), NodeId(b"b" * 32))
+        for w in (TEST_NETWORK, other)
+    }
 
     assert len(ids) == 4
     assert {len(each) for each in ids} == {20}
@@ -48,7 +53,7 @@ def test_three_hundred_unlisted_ids_are_nobody():
     entropy = SeededEntropy("invented")
 
     for _ in range(300):
-        invented = entropy.token(32)
+        invented = NodeId(entropy.token(32))
         assert members.contact(dht_id(invented, TEST_NETWORK)) is None
         assert members.contact(entropy.token(20)) is None
         assert members.contact_of(invented) is None
@@ -96,7 +101,8 @@ def test_ids_of_other_lengths_are_nobody(contact_id):
 
 
 def test_empty_network_has_nobody_near():
-    members = Members(MemoryRegistry([b"n" * 32], []), b"n" * 32)
+    own = NodeId(b"n" * 32)
+    members = Members(MemoryRegistry([own], []), own)
 
     assert members.nearest(bytes(20), 8) == []
     assert not members.is_among_nearest(bytes(20), 8)

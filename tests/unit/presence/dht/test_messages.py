@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from presence.dht.messages import (
     MAX_MESSAGE,
+    Answer,
     FindNode,
     FindValue,
     Nodes,
     Ping,
     Pong,
+    Request,
     Store,
     Stored,
     Value,
@@ -25,14 +27,14 @@ ID = bytes(range(20))
 RECORD = bytes(450)
 HELD = ((0, 2**64 - 1), (1, 2), (2, 3))
 
-REQUESTS = [
+REQUESTS: list[Request] = [
     Ping(),
     FindNode(ID),
     FindValue(ID, 255),
     FindValue(ID, 0),
     Store(ID, RECORD),
 ]
-ANSWERS = [
+ANSWERS: list[Answer] = [
     Pong(),
     Nodes(()),
     Nodes((ID,) * 8),
@@ -48,7 +50,7 @@ def test_requests_survive_the_wire():
         assert decode_request(encode(message)) == message
 
 
-REQUESTS_AND_ANSWERS = REQUESTS + ANSWERS
+EVERYTHING: list[Request | Answer] = [*REQUESTS, *ANSWERS]
 
 
 def test_answers_survive_the_wire():
@@ -57,7 +59,7 @@ def test_answers_survive_the_wire():
 
 
 def test_every_message_fits_one_cell():
-    assert max(len(encode(m)) for m in REQUESTS_AND_ANSWERS) < MAX_MESSAGE == 1_183
+    assert max(len(encode(m)) for m in EVERYTHING) < MAX_MESSAGE == 1_183
 
 
 @given(st.binary(max_size=1_300))

@@ -24,6 +24,7 @@ from presence.record_store import RecordStore
 from presence.stats import PresenceStats
 from psp.crypto.keys import SigningKey
 from psp.errors import LocalProtocolError
+from psp.ids import NodeId
 from psp.netdoc.presence_record import parse
 from psp.testing.entropy import SeededEntropy
 from psp.testing.memory_ports import MemoryLinks
@@ -55,9 +56,9 @@ class Setting:
 
     def __init__(self, members=80, *, own_is_elected=True, **limits):
         entropy = SeededEntropy(1)
-        self.ids = [entropy.token(32) for _ in range(members)]
+        self.ids = [NodeId(entropy.token(32)) for _ in range(members)]
         self.own, self.peer = self.ids[0], self.ids[1]
-        self.relay = entropy.token(32)
+        self.relay = NodeId(entropy.token(32))
         elected = self.ids if own_is_elected else self.ids[1:]
         self.registry = MemoryRegistry([*self.ids, self.relay], elected)
         self.links = MemoryLinks()
@@ -86,6 +87,9 @@ class Setting:
             if self.members.is_among_nearest(outer.location, 32) is is_near:
                 return outer
         raise AssertionError("no such record")
+
+    def peer_contact(self):
+        return self.members.contact_of(self.peer)
 
     def contacts(self):
         return {node.id for node in self.protocol.router.contacts()}
@@ -205,14 +209,14 @@ async def test_only_elected_askers_enter_the_table():
     assert setting.contacts() == set()
 
     await setting.ask(Ping(), setting.peer)
-    assert setting.contacts() == {setting.members.contact_of(setting.peer).id}
+    assert setting.contacts() == {setting.peer_contact().id}
 
 
 @simulated
 async def test_answers_name_listed_members_only_and_never_the_asker():
     setting = Setting()
     setting.protocol.sync()
-    asker = setting.members.contact_of(setting.peer)
+    asker = setting.peer_contact()
 
     answer = await setting.ask(FindNode(asker.id))
 
@@ -225,7 +229,7 @@ async def test_answers_name_listed_members_only_and_never_the_asker():
 async def test_one_lost_answer_is_not_death_but_two_are():
     setting = Setting()
     setting.protocol.sync()
-    contact = setting.members.contact_of(setting.peer)
+    contact = setting.peer_contact()
 
     assert await setting.protocol.request(contact, Ping()) is None
     assert contact.id in setting.contacts()
@@ -238,7 +242,7 @@ async def test_one_lost_answer_is_not_death_but_two_are():
 async def test_answer_between_two_losses_clears_the_first():
     setting = Setting()
     setting.protocol.sync()
-    contact = setting.members.contact_of(setting.peer)
+    contact = setting.peer_contact()
 
     async def pong(peer, data):
         return encode(Pong())
@@ -255,7 +259,7 @@ async def test_answer_between_two_losses_clears_the_first():
 @simulated
 async def test_malformed_answer_counts_as_none():
     setting = Setting()
-    contact = setting.members.contact_of(setting.peer)
+    contact = setting.peer_contact()
 
     async def junk(peer, data):
         return b"\xff" * 5_000
@@ -277,7 +281,7 @@ async def test_node_that_is_not_elected_is_not_even_asked():
 @simulated
 async def test_contact_is_checked_once_a_minute_at_most():
     setting = Setting()
-    contact = setting.members.contact_of(setting.peer)
+    contact = setting.peer_contact()
 
     for _ in range(10):
         setting.protocol.check_contact(contact)
@@ -296,7 +300,7 @@ async def test_table_follows_the_registry():
     setting.protocol.sync()
     before = setting.contacts()
 
-    gone = setting.members.contact_of(setting.peer).id
+    gone = setting.peer_contact().id
     setting.registry.elected.discard(setting.peer)
     setting.registry.changed()
     setting.protocol.sync()
@@ -308,7 +312,7 @@ async def test_table_follows_the_registry():
 async def test_soft_timeout_follows_the_round_trips_within_its_bounds():
     setting = Setting()
     setting.links.latency = lambda: 0.01
-    contact = setting.members.contact_of(setting.peer)
+    contact = setting.peer_contact()
 
     async def pong(peer, data):
         return encode(Pong())
@@ -341,7 +345,7 @@ async def test_misspelt_name_is_no_remote_call():
 @simulated
 async def test_closing_ends_what_was_spawned():
     setting = Setting()
-    contact = setting.members.contact_of(setting.peer)
+    contact = setting.peer_contact()
     task = setting.protocol.spawn(setting.protocol.request(contact, Ping()))
 
     await setting.protocol.close()

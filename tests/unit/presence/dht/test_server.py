@@ -314,7 +314,9 @@ def test_member_that_is_no_longer_elected_is_left_alone(new_world):
             encode(FindValue(bytes(20), 255)),
             Seconds(1),
         )
-        assert dht_id(gone.node_id, TEST_NETWORK) not in decode_answer(answer).nodes
+        value = decode_answer(answer)
+        assert isinstance(value, Value)
+        assert dht_id(gone.node_id, TEST_NETWORK) not in value.nodes
         await world.close()
 
     in_simulation(main)

@@ -8,9 +8,13 @@ from presence.record_store import RecordStore
 from psp.errors import LocalProtocolError
 
 
+def never(raw, location, unix_now, certified):
+    raise AssertionError
+
+
 @pytest.fixture
 def storage():
-    return ShutStorage(RecordStore(StoreConfig(), lambda *_: None))
+    return ShutStorage(RecordStore(StoreConfig(), never))
 
 
 def test_stock_code_neither_writes_nor_reads(storage):

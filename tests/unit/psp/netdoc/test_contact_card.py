@@ -10,11 +10,12 @@ from psp.crypto.blinding import PUBLIC_SECRET, Credential
 from psp.crypto.kdf import Label
 from psp.crypto.primitives import blake2b
 from psp.errors import DecodeError, LocalProtocolError
+from psp.ids import UserId
 from psp.netdoc.contact_card import SCHEME, ContactCard
 from psp.wire.network import Network
 
 NETWORK = Network(31_337, bytes(range(20)))
-CARD = ContactCard(NETWORK, bytes(range(32)), b"s" * 32, "Alice Ω")
+CARD = ContactCard(NETWORK, UserId(bytes(range(32))), b"s" * 32, "Alice Ω")
 
 names = st.text(max_size=16).filter(str.isprintable)
 
@@ -97,8 +98,8 @@ def with_bytes(change):
     """Return a card with a right checksum over wrong bytes."""
     letters = CARD.encode().removeprefix(SCHEME).upper()
     body = bytearray(base64.b32decode(letters + "=" * (-len(letters) % 8))[:-4])
-    body = bytes(change(body))
-    data = body + blake2b(Label.CONTACT_CARD, body, size=4)
+    changed = bytes(change(body))
+    data = changed + blake2b(Label.CONTACT_CARD, changed, size=4)
     return SCHEME + base64.b32encode(data).decode().rstrip("=").lower()
 
 

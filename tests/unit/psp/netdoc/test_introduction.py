@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.errors import DecodeError, HandshakeError, LocalProtocolError
+from psp.ids import Cookie, NodeId
 from psp.netdoc.introduction import (
     NO_TICKET,
     PLAINTEXT_SIZE,
@@ -17,15 +18,21 @@ from psp.netdoc.introduction import (
     seal_introduction,
 )
 from psp.testing.entropy import SeededEntropy
+from psp.units import UnixTime
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 from psp.wire.presence import IntroduceRequest
 
 NETWORK = Network(31_337, bytes(20))
-POINT = b"p" * 32
+POINT = NodeId(b"p" * 32)
 PRIVATE = x25519_generate(SeededEntropy(1))
 INTRODUCTION = Introduction(
-    1_000, b"r" * 32, Endpoint("192.0.2.7", 443), b"c" * 20, NO_TICKET, b"n" * 1_232
+    UnixTime(1_000),
+    NodeId(b"r" * 32),
+    Endpoint("192.0.2.7", 443),
+    Cookie(b"c" * 20),
+    NO_TICKET,
+    b"n" * 1_232,
 )
 
 

@@ -18,9 +18,10 @@ from psp.netdoc.presence_keys import (
 )
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import TEST_NETWORK, PresenceUser
+from psp.units import UnixTime
 from psp.wire.network import Network
 
-NOW = 20_000 * 86_400
+NOW = UnixTime(20_000 * 86_400)
 OTHER_NETWORK = Network(1, bytes(20))
 
 
@@ -89,15 +90,15 @@ def test_grant_is_in_force_for_its_life_and_the_skew_around_it(user):
 
 @pytest.mark.parametrize("life", [MAX_KEY_LIFE + 1, 0, -10])
 def test_grant_for_more_than_a_day_or_less_than_nothing_never_counts(user, life):
-    grant = Grant(bytes(32), NOW, NOW + life, bytes(64))
+    grant = Grant(bytes(32), NOW, UnixTime(NOW + life), bytes(64))
 
     assert not grant.is_in_force(NOW)
 
 
 def test_grant_counts_for_its_identity_network_and_times_only(user):
     grant = user.presence_key(NOW).grant
-    longer = Grant(grant.public, NOW, grant.not_after + 1, grant.certificate)
-    earlier = Grant(grant.public, NOW - 1, grant.not_after, grant.certificate)
+    longer = Grant(grant.public, NOW, UnixTime(grant.not_after + 1), grant.certificate)
+    earlier = Grant(grant.public, UnixTime(NOW - 1), grant.not_after, grant.certificate)
 
     assert grant.is_certified_by(user.user_id, TEST_NETWORK)
     assert not grant.is_certified_by(user.user_id, OTHER_NETWORK)

@@ -24,10 +24,11 @@ from psp.netdoc.presence_record import (
 )
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
+from psp.units import UnixTime
 from psp.wire.network import Network
 
 MIDNIGHT = 20_000 * PERIOD_SECONDS
-NOON = MIDNIGHT + 43_200
+NOON = UnixTime(MIDNIGHT + 43_200)
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 
 

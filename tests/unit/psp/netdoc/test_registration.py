@@ -14,9 +14,10 @@ from psp.netdoc.registration import (
 )
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import TEST_NETWORK, PresenceUser
+from psp.units import UnixTime
 from psp.wire.network import Network
 
-NOON = 20_000 * 86_400 + 43_200
+NOON = UnixTime(20_000 * 86_400 + 43_200)
 CHANNEL = b"c" * 32
 
 
