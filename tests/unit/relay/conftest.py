@@ -33,6 +33,7 @@ class RigRelay:
 
     machine: RelayMachine
     record: NodeRecord
+    onion_private: bytes = field(repr=False)
     events: list[RelayEvent] = field(default_factory=list)
 
     @property
@@ -43,6 +44,40 @@ class RigRelay:
 
     def told(self, kind: type) -> list[RelayEvent]:
         return [event for event in self.events if isinstance(event, kind)]
+
+
+def new_relay(
+    seed: str,
+    endpoint: Endpoint,
+    nodes: dict[NodeId, NodeRecord],
+    config: RelayConfig,
+    unix_time: Callable[[], float],
+) -> tuple[RelayMachine, NodeRecord, bytes]:
+    """Make a relay and register it in ``nodes``."""
+    entropy = SeededEntropy(f"relay {seed}")
+    identity = SigningKey.generate(entropy)
+    node_id = NodeId(identity.public)
+    onion_private = x25519_generate(entropy)
+    record = NodeRecord(node_id, x25519_public(onion_private), (endpoint,), bytes(20))
+    nodes[node_id] = record
+    links = LinkMachine(
+        LinkConfig(handshake_burst=1000, handshakes_per_second=1000.0),
+        network=NETWORK,
+        entropy=entropy.child("links"),
+        identity=identity,
+        own_port=endpoint.port,
+        peer_of_static=lambda static: {link_public(n): n for n in nodes}.get(static),
+        unix_time=unix_time,
+    )
+    machine = RelayMachine(
+        links,
+        node_id=node_id,
+        onion_privates=[onion_private],
+        node=nodes.get,
+        entropy=entropy.child("relay"),
+        config=config,
+    )
+    return machine, record, onion_private
 
 
 class RelayRig:
@@ -67,39 +102,16 @@ class RelayRig:
         return self.net.now
 
     def _relay(self, number: int, config: RelayConfig | None) -> RigRelay:
-        entropy = SeededEntropy(f"relay {self.seed}/{number}")
-        identity = SigningKey.generate(entropy)
-        node_id = NodeId(identity.public)
-        onion_private = x25519_generate(entropy)
-        endpoint = Endpoint(f"10.0.{number}.1", 9000)
-        record = NodeRecord(
-            node_id, x25519_public(onion_private), (endpoint,), bytes([number]) * 20
+        machine, record, onion_private = new_relay(
+            f"{self.seed}/{number}",
+            Endpoint(f"10.0.{number}.1", 9000),
+            self.nodes,
+            config or RelayConfig(neighbours=0),
+            lambda: UNIX_TIME + self.now,
         )
-        self.nodes[node_id] = record
-        statics = self._statics
-        links = LinkMachine(
-            LinkConfig(handshake_burst=1000, handshakes_per_second=1000.0),
-            network=NETWORK,
-            entropy=entropy.child("links"),
-            identity=identity,
-            own_port=endpoint.port,
-            peer_of_static=lambda static: statics().get(static),
-            unix_time=lambda: UNIX_TIME + self.now,
-        )
-        machine = RelayMachine(
-            links,
-            node_id=node_id,
-            onion_privates=[onion_private],
-            node=self.nodes.get,
-            entropy=entropy.child("relay"),
-            config=config or RelayConfig(neighbours=0),
-        )
-        relay = RigRelay(machine, record)
-        self.net.add(endpoint.address, machine, relay.events.append)
+        relay = RigRelay(machine, record, onion_private)
+        self.net.add(record.endpoints[0].address, machine, relay.events.append)
         return relay
-
-    def _statics(self) -> dict[bytes, NodeId]:
-        return {link_public(node_id): node_id for node_id in self.nodes}
 
     def client(self) -> OriginClient:
         number = len(self.clients)
@@ -145,6 +157,16 @@ class RelayRig:
             assert relay.machine.audit()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_rig() -> type[RelayRig]:
     return RelayRig
+
+
+@pytest.fixture(scope="session")
+def make_relay() -> Callable[..., tuple[RelayMachine, NodeRecord, bytes]]:
+    return new_relay
+
+
+@pytest.fixture(scope="session")
+def network() -> Network:
+    return NETWORK
