@@ -81,6 +81,10 @@ class Sink:
         self._latencies: collections.deque[int] = collections.deque(
             maxlen=MAX_LATENCIES
         )
+        self._points: collections.deque[tuple[float, int]] = collections.deque(
+            maxlen=MAX_LATENCIES
+        )
+        self._started = 0.0
         self._frames = self._damaged = self._disordered = 0
         self._first = self._highest = 0
         self._seen = 0
@@ -130,6 +134,10 @@ class Sink:
             has_tone=abs(tone_hz - TONE_HZ) <= _TONE_TOLERANCE_HZ,
         )
 
+    def latency_series(self) -> list[tuple[float, int]]:
+        """Return seconds since the first picture and latency in ms, per picture."""
+        return list(self._points)
+
     async def _read(self, track: MediaStreamTrack) -> None:
         while True:
             try:
@@ -149,14 +157,18 @@ class Sink:
     def _see(self, frame: av.VideoFrame, now: float) -> None:
         now_ms = clock_ms()
         self._frames += 1
-        if self._last_picture is not None:
+        if self._last_picture is None:
+            self._started = now
+        else:
             self._longest_gap = max(self._longest_gap, now - self._last_picture)
         self._last_picture = now
         stamp = read_stamp(frame)
         if stamp is None:
             self._damaged += 1
             return
-        self._latencies.append(latency_ms(stamp, now_ms))
+        latency = latency_ms(stamp, now_ms)
+        self._latencies.append(latency)
+        self._points.append((round(now - self._started, 3), latency))
         self._count(stamp.counter)
         self.on_picture.set()
 

@@ -1,0 +1,119 @@
+"""psp relay: set up and run a relay."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import err, out
+from psp.crypto.keys import SigningKey
+from psp.crypto.primitives import x25519_generate, x25519_public
+from psp.errors import ConfigError
+from psp.ids import NodeId
+from psp.netdoc.node_entry import SignedNode
+from psp.netdoc.node_record import NodeRecord
+from psp.runtime import keyfiles, settings
+from psp.runtime.entropy import SystemEntropy
+from psp.runtime.logs import LogOutput, configure, logger, parse_level
+from psp.runtime.supervisor import Supervisor
+from psp.runtime.system import harden, new_event_loop
+from psp.wire.endpoint import Endpoint
+from psp.wire.network import Network
+
+app = typer.Typer(help="Set up and run a relay.", no_args_is_help=True)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the relay's keys.")],
+    endpoint: Annotated[
+        list[str], typer.Option(help="Public address:port, once per endpoint.")
+    ],
+    operator: Annotated[str, typer.Option(help="Your account, 40 hex digits.")],
+    chain_id: Annotated[int, typer.Option(help="The network's chain id.")],
+    registry: Annotated[str, typer.Option(help="The registry's address, 40 hex.")],
+) -> None:
+    """Make a relay's keys and print the entry to hand to the trusted partners."""
+    entropy = SystemEntropy()
+    identity, onion = SigningKey.generate(entropy), x25519_generate(entropy)
+    record = NodeRecord(
+        node_id=NodeId(identity.public),
+        onion_key=x25519_public(onion),
+        endpoints=tuple(map(_endpoint, endpoint)),
+        operator=_bytes(operator, "--operator"),
+    )
+    network = Network(chain_id, _bytes(registry, "--registry"))
+    keyfiles.create(folder / "identity.key", identity.seed, entropy=entropy)
+    keyfiles.create(folder / "onion.key", onion, entropy=entropy)
+    err.print(f"keys written to {folder}; hand this entry to the trusted partners:")
+    out.out(SignedNode.sign(network, record, identity).encode().decode())
+
+
+@app.command()
+def run(
+    settings_file: Annotated[Path, typer.Argument(help="The relay's settings, TOML.")],
+    log_level: Annotated[
+        str, typer.Option(help="debug, info, warning or error.")
+    ] = "info",
+    *,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log JSON lines on standard output.")
+    ] = False,
+) -> None:
+    """Run a relay until Ctrl-C or SIGTERM."""
+    from cli.assembly import RelayNode  # noqa: PLC0415 - keeps --help quick
+    from cli.node_config import NodeConfig  # noqa: PLC0415
+
+    configure(
+        LogOutput(
+            parse_level(log_level),
+            is_json=log_json,
+            stream=sys.stdout if log_json else sys.stderr,
+        )
+    )
+    log = logger("relay")
+    for refusal in harden():
+        log.warning("not_hardened", what=refusal)
+    config = settings.load(NodeConfig, settings_file, os.environ)
+
+    async def serve() -> None:
+        node = RelayNode(config, log=log)
+        supervisor = Supervisor(log, SystemEntropy())
+        supervisor.on_close("relay", node.stop)
+        await node.start()
+        await supervisor.run(owns_process=True)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve())
+
+
+@app.command("sample-settings")
+def sample_settings() -> None:
+    """Print a documented settings file."""
+    from cli.node_config import NodeConfig  # noqa: PLC0415
+
+    out.out(settings.sample(NodeConfig))
+
+
+def _endpoint(text: str) -> Endpoint:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit():
+        raise ConfigError(
+            f"--endpoint {text!r}: write address:port, such as 192.0.2.1:443"
+        )
+    endpoint = Endpoint(host.strip("[]"), int(port))
+    endpoint.encode()
+    return endpoint
+
+
+def _bytes(text: str, option: str) -> bytes:
+    try:
+        data = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        data = b""
+    if len(data) != 20:
+        raise ConfigError(f"{option} {text!r}: 40 hex digits are needed")
+    return data

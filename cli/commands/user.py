@@ -1,0 +1,135 @@
+"""psp user: identities, contact cards, look-ups."""
+
+import asyncio
+import getpass
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.exit_codes import ExitCode
+from cli.output import err, out, print_json, print_table
+from psp.client.api import connect
+from psp.client.config import ClientConfig
+from psp.client.identity_file import create_identity, load_identity
+from psp.client.lookup import LookupResult, PresenceState
+from psp.netdoc.contact_card import ContactCard
+from psp.runtime import keyfiles, settings
+from psp.runtime.entropy import SystemEntropy
+from psp.runtime.membership import open_registry
+from psp.units import UnixTime
+
+app = typer.Typer(help="Identities, contact cards and look-ups.", no_args_is_help=True)
+
+SettingsFile = Annotated[
+    Path, typer.Option("--settings", help="Client settings, TOML.")
+]
+
+
+@app.command()
+def create(
+    key_file: Annotated[Path, typer.Argument(help="The new key file.")],
+    *,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public",
+            help="Anybody can find you, and anybody can list when you are on line.",
+        ),
+    ] = False,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Ask for a passphrase.")
+    ] = False,
+) -> None:
+    """Make an identity and print its id, to be registered."""
+    secret = None
+    if passphrase:
+        secret = getpass.getpass("new passphrase: ")
+        if getpass.getpass("again: ") != secret:
+            err.print("[red]error:[/] the passphrases differ")
+            raise typer.Exit(ExitCode.USAGE)
+    identity = asyncio.run(
+        create_identity(
+            key_file, entropy=SystemEntropy(), is_public=public, passphrase=secret
+        )
+    )
+    out.out(identity.user_id.hex())
+
+
+@app.command()
+def card(
+    key_file: Annotated[Path, typer.Argument(help="Your key file.")],
+    settings_file: SettingsFile,
+    name: Annotated[str, typer.Option(help="What contacts see.")] = "",
+) -> None:
+    """Print your contact card. Who holds it can find you: give it to contacts only."""
+    config = settings.load(ClientConfig, settings_file, os.environ)
+    secret = None
+    if keyfiles.needs_passphrase(key_file):
+        secret = getpass.getpass("passphrase: ")
+    identity = asyncio.run(
+        load_identity(key_file, display_name=name, passphrase=secret)
+    )
+    out.out(identity.contact_card(config.membership.anchor().network).encode())
+
+
+@app.command()
+def lookup(
+    settings_file: SettingsFile,
+    *,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look a contact up; the card is read from standard input.
+
+    Exit code 0 means on line, 1 off line or unknown.
+    """
+    config = settings.load(ClientConfig, settings_file, os.environ)
+    contact = ContactCard.decode(typer.get_text_stream("stdin").readline().strip())
+
+    async def find() -> LookupResult:
+        async with connect(config) as client:
+            return await client.lookup(contact)
+
+    found = asyncio.run(find())
+    figures = {
+        "state": found.state.value,
+        "presence_points": len(found.points),
+        "answers": found.answers,
+        "refused_records": found.refused,
+    }
+    if json_output:
+        print_json(figures)
+    else:
+        rows = [[key, str(value)] for key, value in figures.items()]
+        print_table("presence", ["", ""], rows)
+    is_online = found.state is PresenceState.ONLINE
+    raise typer.Exit(ExitCode.OK if is_online else ExitCode.FAILED)
+
+
+@app.command()
+def status(
+    settings_file: SettingsFile,
+    *,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show which registry and directory a client would use."""
+    import time  # noqa: PLC0415
+
+    config = settings.load(ClientConfig, settings_file, os.environ)
+    now = UnixTime(int(time.time()))
+    registry = open_registry(config.membership, now)
+    figures = {
+        "source": registry.source.value,
+        "sequence": registry.sequence,
+        "freshness": registry.freshness(now).value,
+        "expires_in_s": registry.expires - now,
+        "relays": len(registry.nodes()),
+        "discovery_nodes": len(registry.discovery_nodes()),
+        "trusted_nodes": len(registry.trusted_nodes()),
+    }
+    if json_output:
+        print_json(figures)
+    else:
+        rows = [[key, str(value)] for key, value in figures.items()]
+        print_table("registry", ["", ""], rows)

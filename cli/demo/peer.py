@@ -1,0 +1,286 @@
+"""One user of the demo: a process of its own that calls, or is called.
+
+It is told what to do by lines on its standard input, and says what happens by lines of
+JSON on its standard output, each with the time of the clock that all processes of one
+machine share. Contact cards travel on these pipes only: they are secrets.
+
+::
+
+    stdin                       stdout
+                                {"event": "announced", "card": …}
+    call CARD                   {"event": "step", "what": …}
+                                {"event": "in_call", "path": …}
+    stop                        {"event": "report", …}
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aiortc import MediaStreamTrack, RTCRtpSender, RTCSessionDescription
+
+from cli.demo.media_check import Sink
+from cli.demo.player import Player
+from cli.demo.recording_socket import RecordingSocket
+from psp.client.api import Client, connect
+from psp.client.calls import EstablishedCall
+from psp.client.config import ClientConfig
+from psp.client.identity_file import load_identity
+from psp.media.peer_connection import PipePeerConnection
+from psp.netdoc.contact_card import ContactCard
+from psp.runtime import settings
+from psp.runtime.udp import UdpSocket
+
+_GREETING = "hello over the data channel"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerOptions:
+    """What one user is told at the start.
+
+    Attributes:
+        folder: Where the demo's files lie.
+        name: Whose settings and identity to use.
+        media: What to play.
+        seconds: For how long.
+        codec: Video codec to send, vp8 or h264.
+        record: Where to write what is seen and heard; None for nowhere.
+    """
+
+    folder: Path
+    name: str
+    media: Path
+    seconds: float
+    codec: str
+    record: Path | None
+
+
+class Peer:
+    """Alice or Bob."""
+
+    def __init__(
+        self, client: Client, remotes: RecordingSocket, options: PeerOptions
+    ) -> None:
+        self._client = client
+        self._remotes = remotes
+        self._options = options
+        self._sink = Sink(options.record)
+        self._player: Player | None = None
+        self._connection: PipePeerConnection | None = None
+        self._call: EstablishedCall | None = None
+        self._first_path: list[str] = []
+        self._echoed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def announce(self) -> None:
+        """Be reachable at three presence points."""
+        started = time.monotonic()
+        await self._client.announce(3)
+        announcer = self._client.announcer
+        points = announcer.points() if announcer is not None else []
+        _say(
+            "announced",
+            card=self._client.contact_card.encode(),
+            points=[point.node_id.hex() for point in points],
+            took_ms=(time.monotonic() - started) * 1000,
+        )
+
+    async def call(self, card: str) -> None:
+        """Look the other up and call."""
+        self._client.on_call_step(lambda what: _say("step", what=what))
+        started = time.monotonic()
+        found = await self._client.lookup(ContactCard.decode(card))
+        looked_up = time.monotonic()
+        _say("step", what="looked up")
+        call = await self._client.establish(ContactCard.decode(card), found=found)
+        _say(
+            "set_up",
+            lookup_ms=(looked_up - started) * 1000,
+            call_setup_ms=(time.monotonic() - looked_up) * 1000,
+            presence_point=call.presence_point.hex() if call.presence_point else "",
+        )
+        connection = self._talk(call)
+        channel = connection.createDataChannel("greeting")
+        channel.on("open", lambda: channel.send(_GREETING))
+        channel.on("message", lambda _: self._echoed.set())
+        await connection.setLocalDescription(await connection.createOffer())
+        call.session.send_message(_packed(connection.localDescription))
+        answer = _unpacked(await call.session.receive_message())
+        await connection.setRemoteDescription(answer)
+
+    async def answer(self) -> None:
+        """Wait for a call and take it."""
+        call = await self._client.accept_call()
+        _say("step", what="call came in")
+        offer = _unpacked(await call.session.receive_message())
+        connection = self._talk(call)
+        connection.on(
+            "datachannel",
+            lambda channel: channel.on("message", channel.send),
+        )
+        await connection.setRemoteDescription(offer)
+        await connection.setLocalDescription(await connection.createAnswer())
+        call.session.send_message(_packed(connection.localDescription))
+
+    async def finish(self) -> None:
+        """Report and hang up."""
+        call, player, connection = self._call, self._player, self._connection
+        if call is None or player is None or connection is None:
+            _say("report", in_call=False, remotes=self._addresses())
+            return
+        report = await self._sink.finish()
+        _say(
+            "report",
+            in_call=True,
+            media=asdict(report),
+            sent_frames=player.video.sent,
+            left_out=player.video.left_out,
+            sent_audio=player.audio.sent,
+            received=_frames_received(connection),
+            latencies=self._sink.latency_series(),
+            path=self._first_path,
+            legs=_paths(call),
+            legs_lost=call.legs.lost,
+            data_channel=self._echoed.is_set(),
+            session_closed=call.session.closed.done(),
+            remotes=self._addresses(),
+        )
+        await player.stop()
+        await connection.close()
+
+    def _talk(self, call: EstablishedCall) -> PipePeerConnection:
+        self._call = call
+        player = self._player = Player(
+            self._options.media, duration=self._options.seconds, filler="tone"
+        )
+        connection = self._connection = call.session.peer_connection()
+        connection.addTrack(player.video)
+        _prefer(connection, self._options.codec)
+        connection.addTrack(player.audio)
+        connection.on("track", self._heard)
+        path = [node.node_id.hex() for node in call.legs.legs[0].path]
+        self._first_path = path
+        _say("in_call", path=path)
+        self._tasks += [
+            asyncio.create_task(self._watch(call)),
+            asyncio.create_task(_wait_until_played(player)),
+        ]
+        return connection
+
+    def _heard(self, track: MediaStreamTrack) -> None:
+        self._sink.attach(track)
+
+    async def _watch(self, call: EstablishedCall) -> None:
+        await self._sink.on_picture.wait()
+        _say("first_frame")
+        legs: list[int] = []
+        while not call.session.closed.done():
+            if call.session.live_legs != legs:
+                legs = call.session.live_legs
+                _say("legs", legs=_paths(call))
+            await asyncio.wait([call.session.closed], timeout=0.1)
+        _say("session_closed", reason=call.session.closed.result().name.lower())
+
+    def _addresses(self) -> list[str]:
+        return sorted(f"{host}:{port}" for host, port in self._remotes.remotes)
+
+
+async def run_peer(options: PeerOptions) -> None:
+    """Run one user until told to stop."""
+    home = options.folder / options.name
+    config = settings.load(ClientConfig, home / "client.toml")
+    identity = await load_identity(home / "identity.key", display_name=options.name)
+    udp = UdpSocket((config.bind, config.port))
+    remotes = RecordingSocket(udp)
+    try:
+        async with connect(config, identity=identity, udp=remotes) as client:
+            await _obey(Peer(client, remotes, options))
+    finally:
+        udp.close()
+
+
+async def _wait_until_played(player: Player) -> None:
+    await player.wait()
+    _say("played")
+
+
+async def _obey(peer: Peer) -> None:
+    """Read commands until ``stop`` or the end of standard input."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    tasks: set[asyncio.Task[None]] = set()
+    _say("ready")
+    while line := (await reader.readline()).decode().strip():
+        command, _, argument = line.partition(" ")
+        match command:
+            case "announce":
+                work = _announce_and_answer(peer)
+            case "call":
+                work = peer.call(argument)
+            case _:
+                break
+        task = asyncio.create_task(_report_failure(work))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    for task in tasks:
+        task.cancel()
+    await peer.finish()
+
+
+async def _announce_and_answer(peer: Peer) -> None:
+    await peer.announce()
+    await peer.answer()
+
+
+async def _report_failure(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - the demo prints whatever went wrong
+        _say("failed", error=f"{type(error).__name__}: {error}")
+
+
+def _prefer(connection: PipePeerConnection, codec: str) -> None:
+    """Offer one video codec and its retransmission format only."""
+    wanted = {f"video/{codec}".lower(), "video/rtx"}
+    codecs = [
+        capability
+        for capability in RTCRtpSender.getCapabilities("video").codecs
+        if capability.mimeType.lower() in wanted
+    ]
+    for transceiver in connection.getTransceivers():
+        if transceiver.kind == "video":
+            transceiver.setCodecPreferences(codecs)
+
+
+def _paths(call: EstablishedCall) -> dict[str, list[str]]:
+    return {
+        str(leg): [node.node_id.hex() for node in circuit.path]
+        for leg, circuit in call.legs.legs.items()
+    }
+
+
+def _frames_received(connection: PipePeerConnection) -> dict[str, int]:
+    """Return whole frames that came out of the network, before any decoder."""
+    return {kind: statistics.frames for kind, statistics in connection.received_tracks}
+
+
+def _packed(description: RTCSessionDescription) -> bytes:
+    return json.dumps({"type": description.type, "sdp": description.sdp}).encode()
+
+
+def _unpacked(message: bytes) -> RTCSessionDescription:
+    fields = json.loads(message)
+    return RTCSessionDescription(sdp=fields["sdp"], type=fields["type"])
+
+
+def _say(event: str, **fields: object) -> None:
+    line = json.dumps({"event": event, "at": time.monotonic(), **fields})
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

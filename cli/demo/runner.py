@@ -1,0 +1,314 @@
+"""Runs the demo: starts everything, places the call, stops everything, reports."""
+
+import asyncio
+import json
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.demo.clip import make_clip
+from cli.demo.media_file import probe
+from cli.demo.plan import NetworkPlan, free_ports, make_plan
+from cli.demo.processes import Process, stop_all
+from cli.demo.report import Findings, Report, build
+from cli.demo.report_html import render
+from cli.demo.roles import KillRole
+from cli.output import err
+from cli.settings_file import to_toml
+from psp.runtime import keyfiles
+from psp.runtime.entropy import SystemEntropy
+
+DISCOVERY_NODES = 4
+START_WITHIN = 30.0
+ANNOUNCE_WITHIN = 30.0
+CALL_WITHIN = 30.0
+_AFTER = 1.5
+"""Seconds after the last frame was sent, for what is still under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line asked for.
+
+    Attributes:
+        input_file: What Alice plays; None for the clip.
+        duration: Seconds.
+        kill: Which relay to kill in mid-call; None for none.
+        out_dir: Where results go.
+        base_port: First UDP port; None for any.
+        relays: How many relays.
+        codec: Video codec, vp8 or h264.
+    """
+
+    input_file: Path | None
+    duration: float
+    kill: KillRole | None
+    out_dir: Path
+    base_port: int | None
+    relays: int
+    codec: str
+
+
+@dataclass(slots=True)
+class _Stage:
+    """What is running.
+
+    Attributes:
+        plan: The network.
+        relays: Relay processes, by node id in hex.
+        alice: The callee.
+        bob: The caller.
+    """
+
+    plan: NetworkPlan
+    relays: dict[str, Process] = field(default_factory=dict)
+    alice: Process | None = None
+    bob: Process | None = None
+
+    def all(self) -> list[Process]:
+        """Return every process, users first."""
+        users = [process for process in (self.alice, self.bob) if process is not None]
+        return [*users, *self.relays.values()]
+
+
+async def run_demo(options: DemoOptions, *, quiet: bool) -> Report:
+    """Run the whole demo and write its results; return the report.
+
+    Raises:
+        InputError: If the input file cannot be played.
+        ConfigError: If a port is taken or a folder cannot be written.
+        ProcessError: If a process fails.
+    """
+    if options.input_file is not None:
+        probe(options.input_file)  # before anything is started
+    ports = free_ports(options.relays, options.base_port)
+    _interrupt_cleanly()
+    folder = Path(tempfile.mkdtemp(prefix="psp-demo-"))
+    try:
+        with _progress(quiet=quiet) as progress:
+            report = await _run(options, folder, ports, progress)
+    except BaseException:
+        _keep_logs(folder, options.out_dir)
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+async def _run(
+    options: DemoOptions, folder: Path, ports: Sequence[int], progress: Progress
+) -> Report:
+    task = progress.add_task("making keys and the registry", total=7)
+    plan = make_plan(
+        folder,
+        list(ports),
+        ["alice", "bob"],
+        discovery=DISCOVERY_NODES,
+        entropy=SystemEntropy(),
+        unix_now=time.time(),
+    )
+    clip = folder / "clip.mp4"
+    await asyncio.to_thread(make_clip, clip)
+    stage = _Stage(plan)
+    try:
+        progress.update(task, advance=1, description="starting relays")
+        await _start_relays(stage)
+        progress.update(task, advance=1, description="starting Alice and Bob")
+        await _start_users(stage, options, clip)
+        progress.update(task, advance=1, description="Alice registers her presence")
+        findings = await _call(stage, options, clip, progress, task)
+        progress.update(task, advance=1, description="stopping")
+    finally:
+        await stop_all(stage.all())
+    findings.relay_stops = [
+        event
+        for process in stage.relays.values()
+        for event in process.events
+        if event["event"] == "relay_stopped"
+    ]
+    report = build(findings)
+    _write(report, options.out_dir, folder)
+    progress.update(task, advance=1, description="done")
+    return report
+
+
+async def _start_relays(stage: _Stage) -> None:
+    started = []
+    for number, relay in enumerate(stage.plan.relays):
+        settings_file = stage.plan.folder / f"relay-{number:02}" / "relay.toml"
+        settings_file.write_text(to_toml(relay.config))
+        arguments = ["relay", "run", str(settings_file), "--log-json"]
+        log = stage.plan.folder / f"relay-{number:02}.log"
+        process = await Process.start(f"relay {number}", arguments, log)
+        stage.relays[relay.node_id.hex()] = process
+        started.append(process.wait_for("relay_started", START_WITHIN))
+    await asyncio.gather(*started)
+
+
+async def _start_users(stage: _Stage, options: DemoOptions, clip: Path) -> None:
+    stage.alice = await _start_user(
+        stage, "alice", options.input_file or clip, options, None
+    )
+    stage.bob = await _start_user(
+        stage, "bob", clip, options, stage.plan.folder / "received.mkv"
+    )
+    await asyncio.gather(
+        stage.alice.wait_for("ready", START_WITHIN),
+        stage.bob.wait_for("ready", START_WITHIN),
+    )
+
+
+async def _start_user(
+    stage: _Stage, name: str, media: Path, options: DemoOptions, record: Path | None
+) -> Process:
+    folder, identity = stage.plan.folder, stage.plan.users[name]
+    keyfiles.create(
+        folder / name / "identity.key",
+        identity.key.seed + identity.discovery_secret,
+        entropy=SystemEntropy(),
+    )
+    (folder / name / "client.toml").write_text(to_toml(stage.plan.client_config(name)))
+    arguments = ["demo-peer", str(folder), name, str(media.resolve())]
+    arguments += ["--seconds", str(options.duration), "--codec", options.codec]
+    if record is not None:
+        arguments += ["--record", str(record)]
+    return await Process.start(name.title(), arguments, folder / f"{name}.log")
+
+
+async def _call(
+    stage: _Stage, options: DemoOptions, clip: Path, progress: Progress, task: Any
+) -> Findings:
+    alice, bob = stage.alice, stage.bob
+    if alice is None or bob is None:
+        raise AssertionError("users are started first")
+    alice.tell("announce")
+    card = (await alice.wait_for("announced", ANNOUNCE_WITHIN))["card"]
+    progress.update(task, advance=1, description="Bob looks Alice up and calls")
+    dialled_at = time.monotonic()
+    bob.tell(f"call {card}")
+    await asyncio.gather(
+        alice.wait_for("first_frame", CALL_WITHIN),
+        bob.wait_for("first_frame", CALL_WITHIN),
+    )
+    progress.update(
+        task, advance=1, description=f"in the call, {options.duration:.0f} s"
+    )
+    killed, killed_at = await _kill_in_mid_call(stage, options)
+    await asyncio.gather(
+        alice.wait_for("played", options.duration + START_WITHIN),
+        bob.wait_for("played", options.duration + START_WITHIN),
+    )
+    await asyncio.sleep(_AFTER)
+    alice.tell("stop")
+    bob.tell("stop")
+    await asyncio.gather(
+        alice.wait_for("report", START_WITHIN), bob.wait_for("report", START_WITHIN)
+    )
+    return Findings(
+        input=str(options.input_file.name if options.input_file else "the demo's clip"),
+        is_default_clip=options.input_file is None,
+        relays=len(stage.relays),
+        discovery_nodes=len(stage.plan.discovery_nodes),
+        alice={event["event"]: event for event in alice.events},
+        bob={event["event"]: event for event in bob.events},
+        steps=_steps(alice, bob),
+        legs=_legs(alice, bob),
+        dialled_at=dialled_at,
+        relay_stops=[],
+        killed=killed,
+        kill_role=options.kill,
+        killed_at=killed_at,
+    )
+
+
+async def _kill_in_mid_call(
+    stage: _Stage, options: DemoOptions
+) -> tuple[str | None, float]:
+    await asyncio.sleep(options.duration / 2)
+    if options.kill is None or stage.alice is None or stage.bob is None:
+        return None, 0.0
+    alice = _last(stage.alice, "in_call")["path"]
+    bob = _last(stage.bob, "in_call")["path"]
+    point = _last(stage.bob, "set_up")["presence_point"]
+    victim = options.kill.relay(alice, bob, point)
+    stage.relays[victim].kill()
+    return victim, time.monotonic()
+
+
+def _last(process: Process, name: str) -> Any:
+    return [event for event in process.events if event["event"] == name][-1]
+
+
+def _steps(alice: Process, bob: Process) -> list[dict[str, Any]]:
+    """Return the steps of setting up, as the timeline shows them."""
+    names = {"first_frame": "first frame decoded", "in_call": "media negotiates"}
+    return [
+        {
+            "who": process.name.lower(),
+            "what": event.get("what") or names[event["event"]],
+            "at": event["at"],
+        }
+        for process in (alice, bob)
+        for event in process.events
+        if event["event"] in {"step", *names}
+    ]
+
+
+def _legs(alice: Process, bob: Process) -> list[dict[str, Any]]:
+    """Return the legs that both sides had while the call was up, oldest first."""
+    seen: dict[str, dict[str, Any]] = {}
+    for name, process in (("alice", alice), ("bob", bob)):
+        for event in process.events:
+            if event["event"] == "legs":
+                for leg, path in event["legs"].items():
+                    seen.setdefault(leg, {"leg": int(leg)})[name] = path
+    whole = [leg for leg in seen.values() if "alice" in leg and "bob" in leg]
+    return sorted(whole, key=lambda leg: leg["leg"])
+
+
+def _write(report: Report, out_dir: Path, folder: Path) -> None:
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    (out_dir / "report.html").write_text(render(report))
+    received = folder / "received.mkv"
+    if received.exists():
+        shutil.copyfile(received, out_dir / "received.mkv")
+    _keep_logs(folder, out_dir)
+
+
+def _keep_logs(folder: Path, out_dir: Path) -> None:
+    """Copy the logs, which hold no secrets, for whoever wants to know why."""
+    logs = out_dir / "logs"
+    with suppress(OSError):
+        shutil.rmtree(logs, ignore_errors=True)
+        logs.mkdir(parents=True, exist_ok=True)
+        for log in folder.glob("*.log"):
+            if log.stat().st_size:
+                shutil.copyfile(log, logs / log.name)
+
+
+def _interrupt_cleanly() -> None:
+    """Have SIGTERM end the demo as Ctrl-C does: through every ``finally``."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+
+
+def _progress(*, quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        console=err,
+        disable=quiet,
+    )

@@ -1,0 +1,56 @@
+"""The psp program: commands grouped by who uses them."""
+
+import sys
+
+import typer
+
+import psp
+import cli.commands.bench
+import cli.commands.demo
+import cli.commands.relay
+import cli.commands.trusted
+import cli.commands.user
+from cli.exit_codes import ExitCode
+from cli.output import out, print_error
+from psp.errors import ConfigError, PspError
+
+app = typer.Typer(
+    name="psp",
+    help="Live calls over onion-routed circuits: nobody in between knows who talks to whom.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command(rich_help_panel="Try it")(cli.commands.demo.demo)
+app.command("demo-peer", hidden=True)(cli.commands.demo.demo_peer)
+app.add_typer(cli.commands.user.app, name="user", rich_help_panel="Users")
+app.add_typer(cli.commands.relay.app, name="relay", rich_help_panel="Relay operators")
+app.add_typer(
+    cli.commands.trusted.app, name="trusted", rich_help_panel="Trusted partners"
+)
+app.add_typer(cli.commands.bench.app, name="bench", rich_help_panel="Measure")
+
+
+@app.command(rich_help_panel="Try it")
+def version() -> None:
+    """Print the version."""
+    out.print(f"psp {psp.__version__}", highlight=False)
+
+
+def main() -> None:
+    """Run the program; turn expected errors into one sentence and an exit code."""
+    try:
+        app()
+    except ConfigError as error:
+        print_error(str(error))
+        sys.exit(ExitCode.CONFIG)
+    except PspError as error:
+        print_error(str(error))
+        sys.exit(ExitCode.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()
