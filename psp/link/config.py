@@ -24,6 +24,10 @@ REPAIR_RING = 128
 REPAIR_AGE = 0.25
 """Seconds a sender keeps them (SPEC.md section 2): later they are of no use to a call."""
 
+REORDER_TOLERANCE = 0.010
+"""Seconds that a packet may be overtaken by before it is called lost: a choice, between
+asking for what was only late and asking late."""
+
 QUEUED_CELLS = 128
 """Cells that wait for a link to come up; the oldest is dropped for a new one."""
 
@@ -59,7 +63,6 @@ class LinkConfig:
         half_open_life: State of an unfinished handshake is freed after this (R-LNK-4).
         max_half_open: Unfinished handshakes; the oldest is dropped for a new one.
         max_links: Links; further handshakes are refused in silence.
-        reorder_tolerance: A packet that is overtaken by this much is called lost.
         handshakes_per_second: Per source /32 or /64 (R-LNK-5).
         handshake_burst: Handshakes a source may start at once (R-LNK-5).
         max_sources: Sources remembered; the one unheard longest is forgotten.
@@ -88,7 +91,6 @@ class LinkConfig:
     half_open_life: float = 10.0
     max_half_open: int = 4096
     max_links: int = 16_384
-    reorder_tolerance: float = 0.010
     handshakes_per_second: float = 20.0
     handshake_burst: int = 5
     max_sources: int = 65_536

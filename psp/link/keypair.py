@@ -122,7 +122,7 @@ class Keypair:
         packets: memoryview,
         cells: list[bytes],
         control: list[bytes],
-        gap_due: Monotonic,
+        now: Monotonic,
     ) -> int:
         """Open the packets at the beginning of ``packets`` that belong to these keys.
 
@@ -130,7 +130,7 @@ class Keypair:
             packets: Whole packets; the first one has our prefix.
             cells: Cells of circuits are appended here.
             control: Cells with circuit id 0 are appended here.
-            gap_due: When to ask for packets found missing now.
+            now: The time.
 
         Returns:
             How many packets were looked at, 1 or more.
@@ -156,7 +156,7 @@ class Keypair:
             if counter == expected:
                 expected += 1
             else:
-                self._accept(counter, gap_due)
+                self._accept(counter, now)
                 expected = window.highest + 1
             if cell[0] or cell[:4] != zeros:
                 append(cell)
@@ -181,10 +181,10 @@ class Keypair:
         self._stats.drop_replayed += 1
         return False
 
-    def _accept(self, counter: int, gap_due: Monotonic) -> None:
+    def _accept(self, counter: int, now: Monotonic) -> None:
         window = self.window
         if counter > window.highest:
-            self.gaps.note(window.highest + 1, counter, gap_due)
+            self.gaps.note(window.highest + 1, counter, now)
         elif self.gaps.fill(counter):
             self._stats.repaired += 1
         window.accept(counter)

@@ -208,11 +208,11 @@ class Lifecycle:
             else:
                 self.deadlines.cancel(link.link_id)
 
-    def wake_by(self, link: Link, due: Monotonic) -> None:
-        """Have a link tended at ``due`` at the latest; cheap when it is already so."""
-        if due < link.wake:
-            link.wake = due
-            self.deadlines.set(link.link_id, due)
+    def wake_within(self, link: Link, wait: float, now: Monotonic) -> None:
+        """Have a link tended ``wait`` from now at the latest; cheap if it is so."""
+        if now + wait < link.wake:
+            link.wake = Monotonic(now + wait)
+            self.deadlines.set(link.link_id, link.wake)
 
     # Keys.
 

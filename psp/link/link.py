@@ -158,6 +158,11 @@ class Link:
         """Whether `flush` would give anything."""
         return bool(self._ready or self._outgoing)
 
+    @property
+    def is_good(self) -> bool:
+        """Whether it has keys and the peer answers."""
+        return self.current is not None and not self.liveness.is_doubtful
+
     def info(self, now: Monotonic) -> LinkInfo:
         """Return what status pages show."""
         keypairs = [pair for pair in (self.current, self.previous) if pair]

@@ -9,6 +9,9 @@ from psp.link.config import LinkConfig
 from psp.units import Monotonic
 
 CONFIRM_BACKOFF = 1.5
+DOUBTFUL_PROBES = 3
+"""Lost at 1 % once in a million times."""
+
 SOONEST_ANSWER = 0.9
 """In round trips; below 1 because the measure of them lags behind."""
 
@@ -49,6 +52,11 @@ class Liveness:
         self.last_sent = now
         self.waiting_since: Monotonic | None = None
         self.rtt: float | None = None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether several questions in a row were not answered."""
+        return self._probes >= DOUBTFUL_PROBES
 
     def heard(self, now: Monotonic) -> None:
         """Note a sign of life.

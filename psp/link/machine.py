@@ -17,7 +17,7 @@ from psp.crypto.keys import SigningKey
 from psp.entropy import Entropy
 from psp.errors import LocalProtocolError, RemoteProtocolError
 from psp.ids import LinkId, NodeId
-from psp.link.config import REPAIR_AGE, LinkConfig
+from psp.link.config import REORDER_TOLERANCE, REPAIR_AGE, LinkConfig
 from psp.link.events import CellBatch, CloseReason, LinkEvent, LinkInfo
 from psp.link.keypair import PREFIX_SIZE
 from psp.link.lifecycle import Lifecycle, Session
@@ -69,7 +69,6 @@ class LinkMachine:
             DecodeError: If ``timestamps`` is damaged.
         """
         self.stats = LinkStats()
-        self._config = config
         self._life = Lifecycle(
             config,
             network=network,
@@ -201,7 +200,7 @@ class LinkMachine:
         if life.unflushed:
             for link in life.unflushed.values():
                 life.trains += link.flush(now)
-                life.wake_by(link, Monotonic(now + REPAIR_AGE))
+                life.wake_within(link, REPAIR_AGE, now)
             life.unflushed.clear()
         trains, life.trains = life.trains, []
         for train in trains:
@@ -266,8 +265,7 @@ class LinkMachine:
         cells: list[bytes] = []
         control: list[bytes] = []
         highest = keypair.window.highest
-        gap_due = Monotonic(now + self._config.reorder_tolerance)
-        taken = keypair.open_run(packets, cells, control, gap_due)
+        taken = keypair.open_run(packets, cells, control, now)
         count = len(cells) + len(control)
         if not count:
             return taken
@@ -281,8 +279,8 @@ class LinkMachine:
             batches.append(CellBatch(link.link_id, cells))
         if not is_alive:
             return taken
-        if (due := keypair.gaps.due) is not None:
-            self._life.wake_by(link, due)
+        if keypair.gaps:
+            self._life.wake_within(link, REORDER_TOLERANCE, now)
         if link.has_output:
             self._life.unflushed[link.link_id] = link
         if source != link.address:

@@ -6,7 +6,7 @@ in the counters (`Gaps`), waits a little for reordered packets, and asks.
 
 from bisect import bisect_right
 
-from psp.link.config import REPAIR_AGE, REPAIR_RING
+from psp.link.config import REORDER_TOLERANCE, REPAIR_AGE, REPAIR_RING
 from psp.units import Monotonic
 
 MAX_CREDIT = 64.0
@@ -106,14 +106,18 @@ class Gaps:
         self._credit = MAX_CREDIT
         self.repaired = 0
 
+    def __bool__(self) -> bool:
+        return bool(self._missing)
+
     @property
     def due(self) -> Monotonic | None:
         """When the first counter is to be asked for."""
         return next(iter(self._missing.values()), None)
 
-    def note(self, first: int, end: int, due: Monotonic) -> None:
+    def note(self, first: int, end: int, now: Monotonic) -> None:
         """Note that the counters ``first`` … ``end - 1`` were overtaken."""
         missing = self._missing
+        due = Monotonic(now + REORDER_TOLERANCE)
         for counter in range(max(first, end - REPAIR_RING), end):
             missing[counter] = due
         while len(missing) > REPAIR_RING:

@@ -60,10 +60,15 @@ class LinkTable:
         return [self._links[name] for name in self._by_peer.get(peer, ())]
 
     def best_with(self, peer: NodeId) -> Link | None:
-        """Return the newest link with a relay that is up, else the newest."""
+        """Return the most useful link with a relay, the newest of several.
+
+        One that is up and answers; else one that we began and that will come up, or
+        again; never one that the peer began and does not answer on: it may be long
+        before that is given up, and meanwhile we can begin another.
+        """
         links = self.with_peer(peer)
-        up = [link for link in links if link.current is not None]
-        best = up or links
+        up = [link for link in links if link.is_good]
+        best = up or [link for link in links if link.is_initiator]
         return best[-1] if best else None
 
     def add_token(self, link: Link, token: bytes) -> None:

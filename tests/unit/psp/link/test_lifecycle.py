@@ -234,6 +234,26 @@ def test_a_relay_that_restarted_replaces_its_link() -> None:
     assert relay.machine.link_to(restarted.node_id) == relay.opened[1].link
 
 
+def test_a_relay_calls_back_one_that_died_on_its_own_link() -> None:
+    wire = LinkWire()
+    relay, other = wire.relay(RELAY), wire.relay(OTHER)
+    wire.open(other, relay)
+    wire.run(1)
+    [opened] = relay.opened
+    assert wire.open(relay, other) == opened.link
+    wire.remove(other)
+
+    restarted = wire.relay(OTHER)
+    wire.send(relay, opened.link, [circuit_cell(0)])
+    wire.run(5)
+    link = wire.open(relay, restarted)
+    assert wire.open(relay, restarted) == link != opened.link
+    wire.send(relay, link, [circuit_cell(1)])
+    wire.run(1)
+
+    assert numbers(restarted) == [1]
+
+
 def test_relays_that_call_each_other_at_once_keep_both_links() -> None:
     wire = LinkWire()
     first, second = wire.relay(RELAY), wire.relay(OTHER)
