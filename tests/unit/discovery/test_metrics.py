@@ -18,6 +18,12 @@ class NoPort:
     def on_circuit_closed(self, _):
         pass
 
+    async def ask(self, *_):
+        return None
+
+    async def request(self, *_):
+        return None
+
 
 def test_counters_and_gauges_are_shown():
     service = DiscoveryService(

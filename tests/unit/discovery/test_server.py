@@ -12,8 +12,11 @@ from psp.directory.listing import snapshot_name
 from psp.errors import DecodeError
 from psp.testing.directory import LOOPBACK, START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
+from psp.units import Monotonic
 from psp.wire.directory_page import CURRENT, Content, Fetch, Fetched
 from psp.wire.directory_service import DirectoryRequest, Operation, PublishStatus
+
+NOW = Monotonic(0.0)
 
 RIG = SignedNetwork.build(SeededEntropy(50), nodes=12)
 DISCOVERY, PLAIN, TRUSTED = RIG.nodes[0], RIG.nodes[6], RIG.nodes[11]
@@ -40,7 +43,8 @@ class Bench:
         body = RIG.descriptor(node, **fields).encode()
         request = DirectoryRequest(Operation.PUBLISH, body).encode()
         peer_id = (peer or node).node_id
-        return PublishStatus.decode(self.server.answer(peer_id, request, now, START))
+        answer = self.server.answer(peer_id, request, now, START)
+        return PublishStatus.decode(answer or b"")
 
     def fetch(self, *fields, asker=1, now=0.0):
         return Fetched.decode(self.server.fetch(asker, Fetch(*fields).encode(), now))
@@ -105,7 +109,7 @@ def test_what_is_not_current_is_refused(fields):
 def test_any_bytes_from_a_relay_get_an_answer_or_silence(data):
     bench = Bench()
 
-    answer = bench.server.answer(PLAIN.node_id, data, 0.0, START)
+    answer = bench.server.answer(PLAIN.node_id, data, NOW, START)
 
     assert answer is None or len(answer) <= 1183
     assert len(bench.store) == 0
@@ -117,9 +121,9 @@ def test_relays_fetch_over_links_what_clients_fetch_over_circuits():
     fetch = Fetch(Content.DESCRIPTORS).encode()
     request = DirectoryRequest(Operation.FETCH, fetch).encode()
 
-    over_link = bench.server.answer(PLAIN.node_id, request, 0.0, START)
+    over_link = bench.server.answer(PLAIN.node_id, request, NOW, START)
 
-    assert over_link == bench.server.fetch(7, fetch, 0.0)
+    assert over_link == bench.server.fetch(7, fetch, NOW)
 
 
 def test_an_empty_store_has_nothing_to_fetch():
@@ -166,7 +170,7 @@ def test_a_relay_beyond_its_share_hears_nothing():
     bench = Bench(config=ServerConfig(pages_per_minute=0))
     request = DirectoryRequest(Operation.FETCH, Fetch(Content.DESCRIPTORS).encode())
 
-    assert bench.server.answer(PLAIN.node_id, request.encode(), 0.0, START) is None
+    assert bench.server.answer(PLAIN.node_id, request.encode(), NOW, START) is None
 
 
 def test_the_table_of_askers_is_bounded():
@@ -182,5 +186,5 @@ def test_a_malformed_fetch_over_a_circuit_is_a_decode_error():
     bench = Bench()
 
     with pytest.raises(DecodeError):
-        bench.server.fetch(1, b"junk", 0.0)
+        bench.server.fetch(1, b"junk", NOW)
     assert bench.stats.pages == {"malformed": 1}

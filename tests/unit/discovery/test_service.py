@@ -99,7 +99,7 @@ class Fleet:
                     unix_time=lambda: START + asyncio.get_running_loop().time(),
                     facts=lambda: Facts(Role.PRESENCE),
                     registry_file=partial(file, i, registry),
-                    on_registry_file=lambda data, r=registry: adopt(r, data),
+                    on_registry_file=partial(adopt, registry),
                 )
             )
 

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from psp.directory.cache import SEEN_LIFE, DirectoryCache
 from psp.errors import DecodeError
+from psp.ids import NodeId
 from psp.testing.directory import LOOPBACK, START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
+from psp.units import UnixTime
 from psp.wire.network import Network
 
 RIG = SignedNetwork.build(SeededEntropy(22), nodes=3)
 DESCRIPTORS = {node.node_id: RIG.descriptor(node, sequence=7) for node in RIG.nodes}
 CACHE = DirectoryCache(
-    RIG.file(), 1, DESCRIPTORS, {**dict.fromkeys(DESCRIPTORS, 7), bytes(32): 9}
+    RIG.file(), 1, DESCRIPTORS, {**dict.fromkeys(DESCRIPTORS, 7), NodeId(bytes(32)): 9}
 )
 WIRE = CACHE.encode()
 
@@ -65,7 +67,7 @@ def test_a_relay_twice_is_refused():
 
 def test_relays_count_as_seen_for_a_day():
     assert CACHE.seen(START) == set(DESCRIPTORS)
-    assert CACHE.seen(START + SEEN_LIFE) == frozenset()
+    assert CACHE.seen(UnixTime(START + SEEN_LIFE)) == frozenset()
 
 
 def test_trimming_forgets_those_who_left():

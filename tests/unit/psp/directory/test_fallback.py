@@ -5,16 +5,20 @@ from collections import Counter
 import pytest
 
 from psp.directory.fallback import Health, Tier, decide
+from psp.ids import NodeId
 from psp.testing.entropy import SeededEntropy
+from psp.units import Monotonic
 
-E, T, K = ([bytes([n, i]) * 16 for i in range(4)] for n in (1, 2, 3))
+NOW = Monotonic(0.0)
+
+E, T, K = ([NodeId(bytes([n, i]) * 16) for i in range(4)] for n in (1, 2, 3))
 
 
 def down(*groups):
     health = Health()
     for group in groups:
         for node_id in group:
-            health.record_failure(node_id, 0.0)
+            health.record_failure(node_id, NOW)
     return health
 
 
@@ -84,12 +88,14 @@ def test_the_elected_are_back_as_soon_as_one_may_be_tried():
 
 
 def test_a_node_that_keeps_failing_waits_longer_up_to_an_hour():
-    health, waits, now = Health(), [], 0.0
+    health, waits, now = Health(), [], NOW
     for _ in range(10):
         health.record_failure(E[0], now)
-        wait = next(w for w in range(1, 4000) if not health.is_waiting(E[0], now + w))
+        wait = next(
+            w for w in range(1, 4000) if not health.is_waiting(E[0], Monotonic(now + w))
+        )
         waits.append(wait)
-        now += wait
+        now = Monotonic(now + wait)
 
     assert waits[:4] == [30, 60, 120, 240]
     assert waits[-1] == 3600
@@ -108,14 +114,14 @@ def test_those_who_left_the_registry_are_forgotten():
 
     health.trim(E[1:])
 
-    assert not health.is_waiting(E[0], 1.0)
-    assert health.is_waiting(E[1], 1.0)
+    assert not health.is_waiting(E[0], Monotonic(1.0))
+    assert health.is_waiting(E[1], Monotonic(1.0))
 
 
 def test_every_candidate_comes_first_equally_often():
     entropy = SeededEntropy(2)
     firsts = Counter(
-        decide(E, T, K, health=Health(), now=0.0, entropy=entropy).candidates[0]
+        decide(E, T, K, health=Health(), now=NOW, entropy=entropy).candidates[0]
         for _ in range(4000)
     )
 

@@ -16,7 +16,13 @@ SNAPSHOT = Snapshot(BODY)
 
 def serve(snapshot, fetch):
     number = fetch.page if fetch.snapshot in {CURRENT, snapshot.name} else 0
-    return snapshot.page(number).encode()
+    return page_of(snapshot, number).encode()
+
+
+def page_of(snapshot, number):
+    page = snapshot.page(number)
+    assert page is not None
+    return page
 
 
 def run(download, answer, dice=None, rounds=1000):
@@ -154,7 +160,7 @@ def test_pages_that_do_not_make_up_the_snapshot_are_dropped():
     other = Snapshot(BODY[::-1])
 
     def answer(fetch):
-        page = (other if fetch.page == 3 else SNAPSHOT).page(fetch.page)
+        page = page_of(other if fetch.page == 3 else SNAPSHOT, fetch.page)
         return Fetched(SNAPSHOT.name, page.pages, page.page, page.data).encode()
 
     download = PageDownload(Content.DESCRIPTORS)
@@ -166,7 +172,7 @@ def test_pages_that_do_not_make_up_the_snapshot_are_dropped():
 def test_another_number_of_pages_under_one_name_ends_it():
     def answer(fetch):
         count = SNAPSHOT.pages + (fetch.page > 0)
-        data = SNAPSHOT.page(fetch.page).data.ljust(PAGE_SIZE)
+        data = page_of(SNAPSHOT, fetch.page).data.ljust(PAGE_SIZE)
         return Fetched(SNAPSHOT.name, count, fetch.page, data).encode()
 
     assert run(PageDownload(Content.DESCRIPTORS), answer) is Outcome.INCONSISTENT
@@ -174,7 +180,7 @@ def test_another_number_of_pages_under_one_name_ends_it():
 
 def test_another_page_than_the_one_asked_for_ends_it():
     def answer(fetch):
-        return SNAPSHOT.page(0).encode()
+        return page_of(SNAPSHOT, 0).encode()
 
     assert run(PageDownload(Content.DESCRIPTORS), answer) is Outcome.INCONSISTENT
 

@@ -1,6 +1,7 @@
 """The registry over a signed file."""
 
 import copy
+from collections.abc import MutableMapping
 
 import pytest
 
@@ -11,8 +12,10 @@ from psp.directory.trusted import (
     RegistryRefusedError,
     TrustedFileRegistry,
 )
+from psp.ids import NodeId, UserId
 from psp.testing.directory import START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
+from psp.units import UnixTime
 
 RIG = SignedNetwork.build(SeededEntropy(5), nodes=12)
 
@@ -32,10 +35,10 @@ def test_it_answers_from_the_file():
     assert registry.network == RIG.network
     assert registry.source is Source.TRUSTED
     assert registry.node(node.node_id) == node.record
-    assert registry.node(bytes(32)) is None
+    assert registry.node(NodeId(bytes(32))) is None
     assert set(registry.nodes()) == {node.node_id for node in RIG.nodes}
-    assert registry.has_user(RIG.users[0].public)
-    assert not registry.has_user(bytes(32))
+    assert registry.has_user(UserId(RIG.users[0].public))
+    assert not registry.has_user(UserId(bytes(32)))
     assert len(registry.discovery_nodes()) == 5
     assert len(registry.trusted_nodes()) == 3
     assert (registry.issued, registry.expires) == (START, START + 7 * 86_400)
@@ -45,15 +48,16 @@ def test_each_day_has_its_random_value():
     registry = RIG.registry()
     today = period_of(START)
 
-    assert len(registry.random_value(today)) == 32
+    assert len(registry.random_value(today) or b"") == 32
     assert registry.random_value(today) != registry.random_value(today + 1)
     assert registry.random_value(today + 100) is None
     assert period_of(START + RANDOM_PERIOD) == today + 1
 
 
 def test_nodes_cannot_be_changed_by_a_reader():
-    with pytest.raises(TypeError):
-        RIG.registry().nodes()[bytes(32)] = RIG.nodes[0].record
+    nodes = RIG.registry().nodes()
+
+    assert not isinstance(nodes, MutableMapping)
 
 
 def test_a_newer_file_replaces_the_old_one():
@@ -120,14 +124,14 @@ def test_junk_changes_nothing():
 
 def test_an_expired_file_gives_a_clear_error():
     with pytest.raises(RegistryRefusedError, match="fetch a newer file") as raised:
-        TrustedFileRegistry.open(RIG.file(), RIG.anchor, START + 8 * 86_400)
+        TrustedFileRegistry.open(RIG.file(), RIG.anchor, UnixTime(START + 8 * 86_400))
 
     assert raised.value.refusal is Refusal.EXPIRED
 
 
 def test_a_file_from_the_future_points_at_the_clock():
     with pytest.raises(RegistryRefusedError, match="clock") as raised:
-        TrustedFileRegistry.open(RIG.file(), RIG.anchor, START - 121)
+        TrustedFileRegistry.open(RIG.file(), RIG.anchor, UnixTime(START - 121))
 
     assert raised.value.refusal is Refusal.NOT_YET
 

@@ -159,4 +159,5 @@ def test_made_up_evidence_accuses_nobody(first, second):
 def test_evidence_against_somebody_else_accuses_nobody():
     proof = equivocation(DESCRIPTOR, resigned(load=200))
 
+    assert proof is not None
     assert not is_proof(replace(proof, node_id=OTHER.node_id), LOOPBACK)

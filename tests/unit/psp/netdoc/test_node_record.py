@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from psp.ids import NodeId, UserId
 from psp.netdoc.node_record import Status, UserRecord, node_signing_input
 from psp.testing.directory import LOOPBACK, SignedNetwork
 from psp.testing.entropy import SeededEntropy
@@ -28,7 +29,7 @@ def test_each_field_that_readers_rely_on_changes_the_signed_text():
     changes = [
         replace(RECORD, onion_key=bytes(32)),
         replace(RECORD, operator=bytes(20)),
-        replace(RECORD, node_id=bytes(32)),
+        replace(RECORD, node_id=NodeId(bytes(32))),
         replace(RECORD, endpoints=(Endpoint("192.0.2.1", 1),)),
     ]
 
@@ -36,4 +37,4 @@ def test_each_field_that_readers_rely_on_changes_the_signed_text():
 
 
 def test_a_user_is_active_unless_said_otherwise():
-    assert UserRecord(bytes(32)).status is Status.ACTIVE
+    assert UserRecord(UserId(bytes(32))).status is Status.ACTIVE

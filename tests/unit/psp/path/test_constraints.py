@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from psp.ids import NodeId
 from psp.netdoc.node_record import NodeRecord
 from psp.path.constraints import Conflict, Constraints
 from psp.wire.endpoint import Endpoint
@@ -15,7 +16,7 @@ RULES = Constraints()
 
 def node(number, host="192.0.2.1", operator=None, families=()):
     return NodeRecord(
-        bytes([number]) * 32,
+        NodeId(bytes([number]) * 32),
         bytes(32),
         (Endpoint(host, 1),),
         bytes([operator or number]) * 20,

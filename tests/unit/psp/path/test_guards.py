@@ -11,6 +11,9 @@ from psp.path.guards import DAY, PRIMARY, USABLE, GuardSet
 from psp.path.weights import node_weights
 from psp.testing.directory import START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
+from psp.units import Monotonic
+
+NOW = Monotonic(0.0)
 
 RIG = SignedNetwork.build(SeededEntropy(8), nodes=90, operators=90)
 NODES = dict(RIG.registry().nodes())
@@ -24,7 +27,7 @@ def fresh(seed=1, nodes=NODES):
     return guards
 
 
-def confirm(guards, node_id, now=0.0, unix_now=START):
+def confirm(guards, node_id, now=NOW, unix_now=START):
     guards.record_success(node_id, now, unix_now, SeededEntropy("confirm"))
 
 
@@ -33,7 +36,7 @@ def test_a_new_client_samples_twenty_and_uses_two_of_three():
 
     assert len(guards) == USABLE
     assert len(guards.primary()) == PRIMARY
-    assert guards.in_use(0.0) == guards.primary()[:2]
+    assert guards.in_use(NOW) == guards.primary()[:2]
 
 
 def test_the_choice_outlives_a_restart():
@@ -41,7 +44,7 @@ def test_the_choice_outlives_a_restart():
     confirm(guards, guards.primary()[1])
 
     again = GuardSet.decode(guards.encode())
-    again.refresh(NODES, WEIGHTS, START + DAY, SeededEntropy(99))
+    again.refresh(NODES, WEIGHTS, UnixTime(START + DAY), SeededEntropy(99))
 
     assert again.primary() == guards.primary()
 
@@ -77,7 +80,7 @@ def test_a_failed_guard_waits_and_the_next_takes_over():
     guards = fresh()
     first, second, third = guards.primary()
 
-    guards.record_failure(first, 0.0, is_network_up=True)
+    guards.record_failure(first, NOW, is_network_up=True)
 
     assert guards.in_use(1.0) == (second, third)
     assert guards.primary() == (first, second, third)
@@ -87,10 +90,10 @@ def test_a_failed_guard_waits_and_the_next_takes_over():
 
 def test_a_failure_the_network_explains_changes_nothing():
     guards = fresh()
-    before = guards.candidates(0.0)
+    before = guards.candidates(NOW)
 
     for node_id in before:
-        guards.record_failure(node_id, 0.0, is_network_up=False)
+        guards.record_failure(node_id, NOW, is_network_up=False)
 
     assert guards.candidates(1.0) == before
     assert guards.next_retry() is None
@@ -104,7 +107,7 @@ def test_a_primary_guard_is_retried_on_tors_schedule(failing, wait):
     guards = fresh()
     first = guards.primary()[0]
 
-    guards.record_failure(first, 0.0, is_network_up=True)
+    guards.record_failure(first, NOW, is_network_up=True)
     guards.record_failure(first, failing * HOUR, is_network_up=True)
 
     assert guards.next_retry() == failing * HOUR + wait
@@ -116,9 +119,9 @@ def test_a_primary_guard_is_retried_on_tors_schedule(failing, wait):
 )
 def test_another_guard_is_retried_less_often(failing, wait):
     guards = fresh()
-    fourth = guards.candidates(0.0)[3]
+    fourth = guards.candidates(NOW)[3]
 
-    guards.record_failure(fourth, 0.0, is_network_up=True)
+    guards.record_failure(fourth, NOW, is_network_up=True)
     guards.record_failure(fourth, failing * HOUR, is_network_up=True)
 
     assert guards.next_retry() == failing * HOUR + wait
@@ -127,7 +130,7 @@ def test_another_guard_is_retried_less_often(failing, wait):
 def test_the_first_success_after_a_silence_clears_all_failures():
     guards = fresh()
     first, second, _ = guards.primary()
-    confirm(guards, first, 0.0)
+    confirm(guards, first, NOW)
     guards.record_failure(first, 700.0, is_network_up=True)
 
     confirm(guards, second, 710.0)
@@ -139,7 +142,7 @@ def test_the_first_success_after_a_silence_clears_all_failures():
 def test_a_success_soon_after_another_clears_its_own_guard_only():
     guards = fresh()
     first, second, _ = guards.primary()
-    confirm(guards, second, 0.0)
+    confirm(guards, second, NOW)
     guards.record_failure(first, 10.0, is_network_up=True)
 
     confirm(guards, second, 20.0)
@@ -149,7 +152,7 @@ def test_a_success_soon_after_another_clears_its_own_guard_only():
 
 def test_a_client_whose_guards_all_wait_still_tries_the_one_due_first():
     guards = fresh()
-    order = guards.candidates(0.0)
+    order = guards.candidates(NOW)
     for i, node_id in enumerate(reversed(order)):
         guards.record_failure(node_id, float(i), is_network_up=True)
 
@@ -161,14 +164,14 @@ def test_a_client_whose_guards_all_wait_still_tries_the_one_due_first():
 
 def test_failures_never_enlarge_the_sample():
     guards = fresh()
-    before = set(guards.candidates(0.0))
+    before = set(guards.candidates(NOW))
 
     for day in range(10):
         for node_id in guards.candidates(day * 24 * HOUR):
             guards.record_failure(node_id, day * 24 * HOUR, is_network_up=True)
         guards.refresh(NODES, WEIGHTS, START + day * DAY, SeededEntropy(day))
 
-    assert set(guards.candidates(0.0)) == before
+    assert set(guards.candidates(NOW)) == before
 
 
 def test_an_unlisted_guard_is_left_at_once_and_forgotten_after_20_days():
@@ -177,7 +180,7 @@ def test_an_unlisted_guard_is_left_at_once_and_forgotten_after_20_days():
     rest = {key: node for key, node in NODES.items() if key != first}
 
     guards.refresh(rest, WEIGHTS, START, SeededEntropy(2))
-    left = first not in guards.candidates(0.0)
+    left = first not in guards.candidates(NOW)
     guards.refresh(NODES, WEIGHTS, START + 19 * DAY, SeededEntropy(2))
     back = guards.primary()[0] == first
     guards.refresh(rest, WEIGHTS, START + 19 * DAY, SeededEntropy(2))
@@ -190,14 +193,14 @@ def test_an_unlisted_guard_is_left_at_once_and_forgotten_after_20_days():
 
 def test_an_unconfirmed_guard_lives_120_days():
     guards = fresh()
-    sampled = set(guards.candidates(0.0))
+    sampled = set(guards.candidates(NOW))
 
     guards.refresh(NODES, WEIGHTS, START + 107 * DAY, SeededEntropy(3))
-    kept = set(guards.candidates(0.0))
+    kept = set(guards.candidates(NOW))
     guards.refresh(NODES, WEIGHTS, START + 120 * DAY, SeededEntropy(3))
 
     assert kept == sampled
-    assert len(sampled & set(guards.candidates(0.0))) < len(sampled) / 2
+    assert len(sampled & set(guards.candidates(NOW))) < len(sampled) / 2
 
 
 def test_a_guard_confirmed_late_lives_60_days_from_then():
@@ -217,7 +220,7 @@ def test_a_guard_confirmed_late_lives_60_days_from_then():
 
 def test_times_on_disk_are_blurred():
     guards = fresh()
-    times = {guards.guard(node_id).sampled for node_id in guards.candidates(0.0)}
+    times = {guards.guard(node_id).sampled for node_id in guards.candidates(NOW)}
 
     assert len(times) > USABLE / 2
     assert all(START - 12 * DAY <= when <= START for when in times)
@@ -229,13 +232,13 @@ def test_own_relays_never_become_guards():
 
     guards.refresh(NODES, WEIGHTS, START, SeededEntropy(4), avoid=own)
 
-    assert not set(own) & set(guards.candidates(0.0))
+    assert not set(own) & set(guards.candidates(NOW))
 
 
 def test_a_small_network_is_sampled_whole():
     few = dict(list(NODES.items())[:5])
 
-    assert set(fresh(nodes=few).candidates(0.0)) == set(few)
+    assert set(fresh(nodes=few).candidates(NOW)) == set(few)
 
 
 def test_a_guard_beyond_which_circuits_fail_is_suspect_and_comes_after_its_equals():
@@ -247,7 +250,7 @@ def test_a_guard_beyond_which_circuits_fail_is_suspect_and_comes_after_its_equal
             guards.record_built(first)
 
     assert guards.is_suspect(first)
-    assert guards.candidates(0.0)[:3] == [second, third, first]
+    assert guards.candidates(NOW)[:3] == [second, third, first]
 
 
 def test_few_circuits_or_good_ones_make_nobody_suspect():
@@ -269,7 +272,7 @@ def test_strangers_are_not_counted():
     before = guards.encode()
 
     guards.record_attempt(bytes(32))
-    guards.record_failure(bytes(32), 0.0, is_network_up=True)
+    guards.record_failure(bytes(32), NOW, is_network_up=True)
     confirm(guards, bytes(32))
 
     assert guards.encode() == before
@@ -283,7 +286,7 @@ class GuardLife(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 99))
     def start(self, seed):
         self.entropy = SeededEntropy(seed)
-        self.now, self.unix_now = 0.0, START
+        self.now, self.unix_now = NOW, START
         self.nodes = dict(NODES)
         self.guards = GuardSet()
         self.guards.refresh(self.nodes, WEIGHTS, START, self.entropy)

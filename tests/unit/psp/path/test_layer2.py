@@ -17,6 +17,7 @@ from psp.path.layer2 import (
 from psp.path.weights import node_weights
 from psp.testing.directory import START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
+from psp.units import UnixTime
 
 NODES = dict(SignedNetwork.build(SeededEntropy(7), nodes=20).registry().nodes())
 WEIGHTS = node_weights(NODES.values())
@@ -75,7 +76,7 @@ def test_unlisted_ones_are_replaced():
 
 
 def test_a_clock_set_back_does_not_keep_one_for_ever():
-    forever = Layer2Guard(next(iter(NODES)), START + 1000 * LONGEST_LIFE)
+    forever = Layer2Guard(next(iter(NODES)), UnixTime(START + 1000 * LONGEST_LIFE))
 
     assert forever not in refreshed([forever]).guards
 

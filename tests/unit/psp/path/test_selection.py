@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from psp.ids import NodeId
 from psp.netdoc.node_record import NodeRecord
 from psp.path.constraints import Constraints
 from psp.path.guards import GuardSet
@@ -11,7 +12,10 @@ from psp.path.layer2 import Layer2Guards
 from psp.path.selection import NoPath, NoPathError, PathSelector, Purpose
 from psp.testing.directory import START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
+from psp.units import Monotonic
 from psp.wire.endpoint import Endpoint
+
+NOW = Monotonic(0.0)
 
 DRAWN = (Purpose.REGISTRATION, Purpose.RENDEZVOUS_CALLER)
 GIVEN = tuple(purpose for purpose in Purpose if purpose not in DRAWN)
@@ -50,7 +54,7 @@ networks = st.lists(
 def network(plan):
     nodes = {}
     for i, (operator, subnet, family) in enumerate(plan):
-        key = i.to_bytes(32)
+        key = NodeId(i.to_bytes(32))
         families = (bytes([family]) * 16,) if family < 3 else ()
         endpoint = Endpoint(f"10.{subnet}.0.{i + 1}", 1)
         nodes[key] = NodeRecord(
@@ -69,7 +73,7 @@ def test_no_two_hops_of_any_path_break_a_rule(plan, purpose, seed, spare):
 
     try:
         path = chooser.choose_path(
-            purpose, entropy, 0.0, last=last, use_second_guard=spare
+            purpose, entropy, NOW, last=last, use_second_guard=spare
         )
     except NoPathError:
         return
@@ -87,7 +91,7 @@ def test_every_purpose_works_among_twelve_relays_on_loopback(purpose, length):
         chooser = loopback(seed)
         for last in [None] if purpose in DRAWN else LOOPBACK:
             path = chooser.choose_path(
-                purpose, SeededEntropy(seed), 0.0, last=last, length=length
+                purpose, SeededEntropy(seed), NOW, last=last, length=length
             )
 
             assert len(path.hops) == length
@@ -100,7 +104,7 @@ def test_the_first_hop_is_always_the_first_guard_that_fits():
     entropy = SeededEntropy(3)
 
     for last in LOOPBACK:
-        path = chooser.choose_path(Purpose.LOOKUP, entropy, 0.0, last=last)
+        path = chooser.choose_path(Purpose.LOOKUP, entropy, NOW, last=last)
 
         assert path.hops[0].node_id == (second if last == first else first)
 
@@ -108,7 +112,7 @@ def test_the_first_hop_is_always_the_first_guard_that_fits():
 def test_a_failed_guard_is_not_used_while_it_waits():
     chooser = loopback()
     first, second, _ = chooser.guards.primary()
-    chooser.guards.record_failure(first, 0.0, is_network_up=True)
+    chooser.guards.record_failure(first, NOW, is_network_up=True)
 
     path = chooser.choose_path(Purpose.REGISTRATION, SeededEntropy(3), 1.0)
 
@@ -122,7 +126,7 @@ def test_a_drawn_last_hop_is_never_a_guard_of_either_layer(purpose):
     entropy = SeededEntropy(4)
 
     lasts = {
-        chooser.choose_path(purpose, entropy, 0.0).hops[-1].node_id for _ in range(100)
+        chooser.choose_path(purpose, entropy, NOW).hops[-1].node_id for _ in range(100)
     }
 
     assert lasts == LOOPBACK.keys() - own
@@ -133,11 +137,11 @@ def test_circuits_that_strangers_provoke_use_a_layer2_guard():
     entropy = SeededEntropy(5)
 
     for last in LOOPBACK:
-        path = chooser.choose_path(Purpose.RENDEZVOUS_CALLEE, entropy, 0.0, last=last)
+        path = chooser.choose_path(Purpose.RENDEZVOUS_CALLEE, entropy, NOW, last=last)
 
         assert path.hops[1].node_id in chooser.layer2.node_ids
         assert path.hops[2].node_id not in chooser.layer2.node_ids
-    path = chooser.choose_path(Purpose.REGISTRATION, entropy, 0.0)
+    path = chooser.choose_path(Purpose.REGISTRATION, entropy, NOW)
     assert path.hops[1].node_id in chooser.layer2.node_ids
 
 
@@ -146,7 +150,7 @@ def test_a_rendezvous_that_is_a_layer2_guard_never_meets_one():
     for last in chooser.layer2.node_ids:
         for seed in range(20):
             path = chooser.choose_path(
-                Purpose.RENDEZVOUS_CALLEE, SeededEntropy(seed), 0.0, last=last
+                Purpose.RENDEZVOUS_CALLEE, SeededEntropy(seed), NOW, last=last
             )
 
             assert path.hops[1].node_id != last
@@ -158,12 +162,12 @@ def test_a_hot_spare_takes_the_second_guard_and_other_relays():
         chooser = loopback(seed)
         first, second, _ = chooser.guards.primary()
         entropy = SeededEntropy(seed)
-        leg = chooser.choose_path(Purpose.RENDEZVOUS_CALLER, entropy, 0.0)
+        leg = chooser.choose_path(Purpose.RENDEZVOUS_CALLER, entropy, NOW)
 
         spare = chooser.choose_path(
             Purpose.RENDEZVOUS_CALLER,
             entropy,
-            0.0,
+            NOW,
             avoid=ids(leg),
             use_second_guard=True,
         )
@@ -182,7 +186,7 @@ def test_a_hot_spare_keeps_the_first_guard_when_the_other_leg_has_the_second():
     spare = chooser.choose_path(
         Purpose.RENDEZVOUS_CALLER,
         SeededEntropy(1),
-        0.0,
+        NOW,
         avoid=[second],
         use_second_guard=True,
     )
@@ -193,9 +197,9 @@ def test_a_hot_spare_keeps_the_first_guard_when_the_other_leg_has_the_second():
 def test_three_presence_circuits_are_disjoint_behind_the_guard():
     chooser = loopback()
     entropy = SeededEntropy(6)
-    used = []
+    used: list[NodeId] = []
     for _ in range(3):
-        path = chooser.choose_path(Purpose.REGISTRATION, entropy, 0.0, avoid=used)
+        path = chooser.choose_path(Purpose.REGISTRATION, entropy, NOW, avoid=used)
         used += ids(path)[1:]
 
     assert len(set(used)) == 6
@@ -207,7 +211,7 @@ def test_avoiding_gives_way_and_says_so():
     path = chooser.choose_path(
         Purpose.LOOKUP,
         SeededEntropy(7),
-        0.0,
+        NOW,
         last=next(iter(LOOPBACK)),
         avoid=list(LOOPBACK),
     )
@@ -223,7 +227,7 @@ def test_avoiding_a_relay_avoids_its_operator_too():
 
     for seed in range(20):
         path = chooser.choose_path(
-            Purpose.RENDEZVOUS_CALLER, SeededEntropy(seed), 0.0, avoid=avoided
+            Purpose.RENDEZVOUS_CALLER, SeededEntropy(seed), NOW, avoid=avoided
         )
 
         behind_the_guard = path.hops[1:]
@@ -236,7 +240,7 @@ def test_excluding_never_gives_way():
 
     with pytest.raises(NoPathError) as raised:
         chooser.choose_path(
-            Purpose.RENDEZVOUS_CALLER, SeededEntropy(1), 0.0, exclude=list(LOOPBACK)
+            Purpose.RENDEZVOUS_CALLER, SeededEntropy(1), NOW, exclude=list(LOOPBACK)
         )
 
     assert raised.value.reason is NoPath.NO_LAST
@@ -246,11 +250,11 @@ def test_reasons_are_told_apart():
     chooser = loopback()
     entropy = SeededEntropy(1)
     last = next(iter(LOOPBACK))
-    guards = chooser.guards.candidates(0.0)
+    guards = chooser.guards.candidates(NOW)
 
     def reason(**options):
         with pytest.raises(NoPathError) as raised:
-            chooser.choose_path(Purpose.LOOKUP, entropy, 0.0, **options)
+            chooser.choose_path(Purpose.LOOKUP, entropy, NOW, **options)
         return raised.value.reason
 
     assert reason(last=bytes(32)) is NoPath.UNKNOWN_LAST
@@ -265,9 +269,9 @@ def test_no_circuit_before_60_percent_of_paths_are_known_but_the_directorys_own(
 
     assert chooser.known_fraction == pytest.approx((12 / 15) ** 3)
     with pytest.raises(NoPathError) as raised:
-        chooser.choose_path(Purpose.REGISTRATION, entropy, 0.0)
+        chooser.choose_path(Purpose.REGISTRATION, entropy, NOW)
     path = chooser.choose_path(
-        Purpose.DIRECTORY, entropy, 0.0, last=next(iter(LOOPBACK))
+        Purpose.DIRECTORY, entropy, NOW, last=next(iter(LOOPBACK))
     )
 
     assert raised.value.reason is NoPath.TOO_LITTLE_KNOWN
@@ -279,7 +283,7 @@ def test_relays_not_known_to_run_are_neither_middle_nor_drawn_last():
     chooser = loopback(known=known)
 
     for seed in range(100):
-        path = chooser.choose_path(Purpose.RENDEZVOUS_CALLER, SeededEntropy(seed), 0.0)
+        path = chooser.choose_path(Purpose.RENDEZVOUS_CALLER, SeededEntropy(seed), NOW)
 
         assert set(ids(path)[1:]) <= set(known)
 
@@ -288,7 +292,7 @@ def test_a_directory_that_leaves_too_many_out_narrows_nothing():
     chooser = loopback(known=list(LOOPBACK)[:10])
 
     lasts = {
-        chooser.choose_path(Purpose.RENDEZVOUS_CALLER, SeededEntropy(seed), 0.0)
+        chooser.choose_path(Purpose.RENDEZVOUS_CALLER, SeededEntropy(seed), NOW)
         .hops[-1]
         .node_id
         for seed in range(200)
@@ -307,10 +311,10 @@ def test_a_layer2_guard_that_is_off_is_used_only_where_no_other_fits():
     entropy = SeededEntropy(3)
 
     usual = {
-        chooser.choose_path(Purpose.REGISTRATION, entropy, 0.0).hops[1].node_id
+        chooser.choose_path(Purpose.REGISTRATION, entropy, NOW).hops[1].node_id
         for _ in range(50)
     }
-    forced = chooser.choose_path(Purpose.REGISTRATION, entropy, 0.0, exclude=others)
+    forced = chooser.choose_path(Purpose.REGISTRATION, entropy, NOW, exclude=others)
 
     assert usual == set(others)
     assert forced.hops[1].node_id == off
@@ -322,7 +326,7 @@ def test_new_guards_are_drawn_among_relays_that_run():
     for seed in range(30):
         chooser = loopback(seed, known=LOOPBACK.keys() - {off})
 
-        assert off not in chooser.guards.candidates(0.0)
+        assert off not in chooser.guards.candidates(NOW)
         assert off not in chooser.layer2.node_ids
 
 
@@ -334,7 +338,7 @@ def test_own_relays_are_never_used():
     chooser.update(LOOPBACK, START, SeededEntropy(1))
 
     for seed in range(50):
-        path = chooser.choose_path(Purpose.REGISTRATION, SeededEntropy(seed), 0.0)
+        path = chooser.choose_path(Purpose.REGISTRATION, SeededEntropy(seed), NOW)
 
         assert not set(own) & set(ids(path))
 
@@ -343,4 +347,4 @@ def test_before_any_registry_there_is_no_path():
     chooser = PathSelector(Constraints(), GuardSet(), Layer2Guards())
 
     with pytest.raises(NoPathError):
-        chooser.choose_path(Purpose.REGISTRATION, SeededEntropy(1), 0.0)
+        chooser.choose_path(Purpose.REGISTRATION, SeededEntropy(1), NOW)

@@ -20,7 +20,7 @@ def node(number, operator):
 
 
 def shares(nodes, weights):
-    total = Counter()
+    total: Counter[bytes] = Counter()
     for record in nodes:
         total[record.operator] += weights[record.node_id] / UNIT
     return total
@@ -94,8 +94,9 @@ def test_draws_follow_the_weights(allowed):
     entropy = SeededEntropy(f"chi-square {allowed}")
 
     counts = Counter(
-        wheel.draw(entropy, lambda n: n.node_id in fitting).node_id
+        node.node_id
         for _ in range(8_000)
+        if (node := wheel.draw(entropy, lambda n: n.node_id in fitting))
     )
 
     whole = sum(weights[key] for key in fitting)

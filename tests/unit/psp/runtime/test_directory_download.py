@@ -10,6 +10,12 @@ from psp.wire.directory_page import CURRENT, PAGE_SIZE, Content
 SNAPSHOT = Snapshot(bytes(30 * PAGE_SIZE))
 
 
+def page_of(fetch):
+    page = SNAPSHOT.page(fetch.page)
+    assert page is not None
+    return page
+
+
 class Server:
     def __init__(self, broken=()):
         self.broken = set(broken)
@@ -31,7 +37,7 @@ class Server:
             self.busy -= 1
         if fetch.page in self.broken:
             return None
-        return SNAPSHOT.page(fetch.page).encode()
+        return page_of(fetch).encode()
 
 
 async def test_pages_are_asked_for_side_by_side():
@@ -73,7 +79,7 @@ async def test_cancelling_the_download_cancels_its_requests():
 async def test_a_download_that_has_ended_asks_nothing():
     download = PageDownload(Content.DESCRIPTORS, held=SNAPSHOT.name)
     (fetch,) = download.requests()
-    download.receive(fetch, SNAPSHOT.page(0).encode())
+    download.receive(fetch, page_of(fetch).encode())
     server = Server()
 
     await run_download(download, server.ask)
