@@ -11,7 +11,7 @@ from psp.path.guards import DAY, PRIMARY, USABLE, GuardSet
 from psp.path.weights import node_weights
 from psp.testing.directory import START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
-from psp.units import Monotonic
+from psp.units import Monotonic, UnixTime
 
 NOW = Monotonic(0.0)
 

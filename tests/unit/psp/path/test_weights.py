@@ -94,9 +94,9 @@ def test_draws_follow_the_weights(allowed):
     entropy = SeededEntropy(f"chi-square {allowed}")
 
     counts = Counter(
-        node.node_id
+        drawn.node_id
         for _ in range(8_000)
-        if (node := wheel.draw(entropy, lambda n: n.node_id in fitting))
+        if (drawn := wheel.draw(entropy, lambda n: n.node_id in fitting))
     )
 
     whole = sum(weights[key] for key in fitting)
