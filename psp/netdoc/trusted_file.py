@@ -161,6 +161,25 @@ def decode(
     return _document_of(file.body, network)
 
 
+def co_sign(data: bytes, network: Network, key: SigningKey) -> bytes:
+    """Return the same file with one more partner's signature.
+
+    Partners keep their keys apart: the first encodes the file, each further one reads
+    it, agrees with it and adds his signature.
+
+    Raises:
+        DecodeError: If anything is wrong with the file as it stands, if it has as many
+            signatures as fit, or if this partner has signed already.
+    """
+    decode(data, network=network, partners=signer_keys(data), threshold=1)
+    file = decode_json(data, _File)
+    signature = _Signature(key.public.hex(), key.sign(_signing_input(file.body)).hex())
+    signatures = sorted([*file.signatures, signature], key=lambda entry: entry.key)
+    signed = _canonical(_File(file.body, signatures))
+    decode(signed, network=network, partners=[key.public], threshold=1)
+    return signed
+
+
 def signer_keys(data: bytes) -> tuple[bytes, ...]:
     """Return the keys a file says it is signed by, unverified, for diagnostics.
 

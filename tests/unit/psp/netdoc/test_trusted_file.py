@@ -112,6 +112,21 @@ def test_signers_can_be_listed_for_diagnostics():
         trusted_file.signer_keys(b"{}")
 
 
+def test_partners_sign_one_after_the_other():
+    first = trusted_file.encode(DOCUMENT, RIG.partners[:1])
+
+    both = trusted_file.co_sign(first, LOOPBACK, RIG.partners[1])
+
+    assert both == FILE
+
+
+def test_nobody_signs_twice_or_what_is_damaged():
+    with pytest.raises(DecodeError, match="signatures are not sorted"):
+        trusted_file.co_sign(FILE, LOOPBACK, RIG.partners[0])
+    with pytest.raises(DecodeError):
+        trusted_file.co_sign(FILE.replace(b"443", b"444"), LOOPBACK, RIG.partners[0])
+
+
 def test_what_readers_would_refuse_is_not_signed():
     endless = replace(DOCUMENT, expires=UnixTime(DOCUMENT.issued + 32 * 86_400))
 
