@@ -241,18 +241,21 @@ class Link:
             self.stats.drop_key_limit += len(cells) - keypair.room
             del cells[keypair.room :]
         for start in range(0, len(cells), MAX_TRAIN):
-            chunk = cells[start : start + MAX_TRAIN] if start else cells[:MAX_TRAIN]
+            chunk = (
+                cells[start : start + MAX_TRAIN] if len(cells) > MAX_TRAIN else cells
+            )
             first = keypair.next_counter
             parts = keypair.seal(chunk)
             keypair.sent.append(first, parts, now)
             count = len(chunk)
-            trains.append(Train(self._destination(count), parts, count))
+            address = self.address if self.candidate is None else self._path_for(count)
+            trains.append(Train(address, parts, count))
         self._sent += len(cells)
         self.liveness.sent(now, is_demanding=self._is_demanding)
         self._is_demanding = False
         return trains
 
-    def _destination(self, packets: int) -> Address:
+    def _path_for(self, packets: int) -> Address:
         candidate = self.candidate
         if candidate is not None and candidate.spend(packets):
             return candidate.address
@@ -287,7 +290,7 @@ class Link:
         """
         self._received += packets
         self.liveness.heard(now)
-        keypair.gaps.earn(packets)
+        keypair.gaps.received += packets
         keypair.is_confirmed = True
         if source != self.address:
             if is_newest and not self.is_initiator:
@@ -379,7 +382,7 @@ class Link:
             for start in range(0, len(parts), 2 * MAX_TRAIN):
                 chunk = parts[start : start + 2 * MAX_TRAIN]
                 count = len(chunk) // 2
-                self._ready.append(Train(self._destination(count), chunk, count))
+                self._ready.append(Train(self._path_for(count), chunk, count))
 
     def draw_interval(self) -> float:
         """Return how long we may be quiet: drawn anew each time for clients."""

@@ -241,7 +241,7 @@ class LinkMachine:
         self.stats.received_packets += end // PACKET_SIZE
         position = 0
         while position < end:
-            packets = buffer[position:]
+            packets = buffer[position:] if position else buffer
             owner = owners.get(bytes(packets[:PREFIX_SIZE]))
             if type(owner) is Session:
                 taken = self._open(owner, packets, source, now, batches)

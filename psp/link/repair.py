@@ -41,13 +41,10 @@ class SentTrains:
         firsts = self._firsts
         firsts.append(first)
         self._trains.append((now, parts))
-        # Keep what covers the last REPAIR_RING counters.
         oldest = first + len(parts) // 2 - REPAIR_RING
-        keep = 0
-        while keep + 1 < len(firsts) and firsts[keep + 1] <= oldest:
-            keep += 1
-        if keep:
-            self._forget(keep)
+        if len(firsts) > 1 and firsts[1] <= oldest:
+            # Keep what covers the last REPAIR_RING counters.
+            self._forget(bisect_right(firsts, oldest) - 1)
 
     def expire(self, now: Monotonic) -> None:
         """Forget trains as old as `REPAIR_AGE`."""
@@ -95,15 +92,25 @@ class Gaps:
     for a new one, since the sender no longer has it either.
 
     Attributes:
+        received: Packets that came; whoever opens them adds to it.
         repaired: Packets that came because we asked.
     """
 
-    __slots__ = ("_asked", "_credit", "_missing", "repaired")
+    __slots__ = (
+        "_accounted",
+        "_asked",
+        "_credit",
+        "_missing",
+        "received",
+        "repaired",
+    )
 
     def __init__(self) -> None:
         self._missing: dict[int, Monotonic] = {}
         self._asked: dict[int, None] = {}
         self._credit = MAX_CREDIT
+        self._accounted = 0
+        self.received = 0
         self.repaired = 0
 
     def __bool__(self) -> bool:
@@ -133,10 +140,6 @@ class Gaps:
             return True
         return False
 
-    def earn(self, packets: int) -> None:
-        """Note how many packets came."""
-        self._credit = min(MAX_CREDIT, self._credit + packets * CREDIT_PER_PACKET)
-
     def pop_due(self, now: Monotonic) -> list[int]:
         """Remove and return the counters to ask for now."""
         due: list[int] = []
@@ -146,6 +149,9 @@ class Gaps:
             due.append(counter)
         for counter in due:
             del self._missing[counter]
+        earned = (self.received - self._accounted) * CREDIT_PER_PACKET
+        self._credit = min(MAX_CREDIT, self._credit + earned)
+        self._accounted = self.received
         asked = due[-int(self._credit) :] if self._credit >= 1 else []
         self._credit -= len(asked)
         for counter in asked:

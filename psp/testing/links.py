@@ -243,6 +243,9 @@ class LinkWire:
             if due is not None and due <= self.now:
                 host.machine.handle_timeout(self.now)
                 self.flush(host)
+                due = host.machine.next_timeout()
+                if due is not None and due <= self.now:
+                    raise AssertionError("a deadline was left behind in the past")
         while self._flying and self._flying[0][0] <= self.now:
             self._deliver(heapq.heappop(self._flying)[2])
 

@@ -190,7 +190,7 @@ def test_asking_again_is_paid_for_by_packets_received() -> None:
     gaps.note(0, 128, NOW)
     assert len(gaps.pop_due(SOON)) == MAX_CREDIT
 
-    gaps.earn(50)
+    gaps.received += 50
     gaps.note(200, 300, NOW)
 
     assert gaps.pop_due(SOON) == list(range(290, 300))
