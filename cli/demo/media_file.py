@@ -26,6 +26,9 @@ MAX_FRAME_RATE = 30
 AUDIO_CHUNK = 960
 """Samples of 20 ms, what Opus takes."""
 
+SHORT_PAUSE = 0.1
+"""Seconds by which pictures may end before the sound without being repeated."""
+
 AUDIO_TIME_BASE = fractions.Fraction(1, SAMPLE_RATE)
 
 _BLACK = 16
@@ -80,22 +83,33 @@ def probe(path: Path) -> MediaFile:
 
 
 def _measure(path: Path) -> float:
-    """Return the length of a file that does not say it, by reading it through."""
+    """Return the length of a file that does not say it, by reading it through.
+
+    A bare stream has no times either; its pictures are then counted.
+    """
     end = 0.0
+    count = 0
     with av.open(str(path)) as container:
-        for packet in container.demux():
+        stream = container.streams.video[0]
+        rate = min(float(stream.average_rate or MAX_FRAME_RATE), MAX_FRAME_RATE)
+        for packet in container.demux(stream):
+            if packet.size:
+                count += 1
             if packet.pts is not None and packet.time_base is not None:
                 last = packet.pts + (packet.duration or 0)
                 end = max(end, float(last * packet.time_base))
-    return end or 1 / MAX_FRAME_RATE
+    return max(end, count / rate)
 
 
 def pictures(file: MediaFile) -> Iterator[tuple[float, av.VideoFrame]]:
     """Yield one pass of pictures, each with its time in seconds from the start.
 
+    The last one stays until the sound has ended, as in a song with a cover.
+
     Every frame is fresh: its memory belongs to the caller.
     """
     next_at = 0.0
+    last: av.VideoFrame | None = None
     with av.open(str(file.path)) as container:
         start = (container.start_time or 0) / av.time_base
         stream = container.streams.video[0]
@@ -106,7 +120,13 @@ def pictures(file: MediaFile) -> Iterator[tuple[float, av.VideoFrame]]:
             if at < next_at - 0.25 / MAX_FRAME_RATE:
                 continue
             next_at = max(next_at + 1 / MAX_FRAME_RATE, at)
+            last = frame
             yield max(at, 0.0), fit(frame, aspect)
+    if last is None or file.seconds - next_at < SHORT_PAUSE:
+        return
+    while next_at < file.seconds:
+        yield next_at, fit(last, aspect)
+        next_at += 1 / MAX_FRAME_RATE
 
 
 def looped_pictures(

@@ -66,6 +66,16 @@ def test_ordinary_files_are_played(tmp_path, name, codec, audio):
     assert bool(np.abs(samples).max() > 1000) is (audio is not None)
 
 
+def test_bare_stream_without_length_or_times_is_played_whole(tmp_path):
+    file = probe(make(tmp_path / "bare.h264", count=45))
+
+    times = [at for at, _ in looped_pictures(file, file.seconds)]
+
+    assert 1.4 <= file.seconds <= 1.9
+    assert len(times) >= 43
+    assert times == sorted(set(times))
+
+
 def test_fast_files_are_thinned_to_30_pictures_a_second(tmp_path):
     file = probe(make(tmp_path / "fast.mp4", rate=60, count=60))
 
@@ -126,6 +136,15 @@ def test_sound_shorter_than_the_pictures_is_filled_up(tmp_path):
     assert abs(len(chunks) - 96000) <= 960
     assert np.abs(chunks[:40000]).max() > 1000
     assert not chunks[52000:].any()
+
+
+def test_song_with_a_cover_shows_it_all_the_time(tmp_path):
+    file = probe(make(tmp_path / "song.mkv", count=1, audio="aac"))
+
+    times = [at for at, _ in looped_pictures(file, 2.0)]
+
+    assert file.seconds >= 1.0
+    assert len(times) >= 58
 
 
 def test_file_that_breaks_off_is_played_as_far_as_it_goes(tmp_path):

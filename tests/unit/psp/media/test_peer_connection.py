@@ -1,7 +1,9 @@
 """The peer connection: order of set-up, descriptions, and the end."""
 
 import asyncio
+import datetime as dt
 
+import aiortc.clock
 import pytest
 from aiortc import MediaStreamTrack, RTCIceCandidate, RTCSessionDescription
 from aiortc.exceptions import InvalidStateError
@@ -279,5 +281,35 @@ async def test_counters_of_tracks_are_told_by_kind():
     assert kinds["video"]
     assert [kind for kind, _ in caller.sent_tracks] == ["audio", "video"]
     assert callee.pipe_stats.received > 0
+    await caller.close()
+    await callee.close()
+
+
+async def test_ntp_clock_in_descriptions_and_reports_is_not_ours_nor_shared():
+    caller, callee, _, _ = pair()
+    caller.addTrack(ToneTrack())
+    callee.addTrack(ToneTrack())
+    await negotiate(caller, callee)
+    real = aiortc.clock.datetime_to_ntp(dt.datetime.now(dt.UTC)) >> 32
+
+    origins = [
+        int(each.localDescription.sdp.split("o=- ")[1].split()[0])
+        for each in (caller, callee)
+    ]
+    # Sender reports come every 0.5 … 1.5 seconds.
+    receiver = callee.getTransceivers()[0].receiver
+    heard: list[dt.datetime] = []
+    while not heard:
+        await receiver.track.recv()
+        heard = [
+            stat.remoteTimestamp
+            for stat in (await receiver.getStats()).values()
+            if stat.type == "remote-outbound-rtp"
+        ]
+
+    assert all(abs(origin - real) > 5 for origin in origins)
+    assert abs(origins[0] - origins[1]) > 5
+    reported = aiortc.clock.datetime_to_ntp(heard[0]) >> 32
+    assert abs(reported - origins[0]) < 5
     await caller.close()
     await callee.close()
