@@ -1,6 +1,6 @@
 """What the relay machine tells its owner. Control only: nothing per forwarded cell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psp.ids import LinkId, NodeId
 from psp.units import Seconds
@@ -23,8 +23,8 @@ class RequestReceived:
     key: int
     stream_id: int
     command: RelayCommand
-    data: bytes
-    handshake_hash: bytes
+    data: bytes = field(repr=False)
+    handshake_hash: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class RequestAnswered:
     """
 
     token: int
-    data: bytes | None
+    data: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class ServiceRequested:
     """
 
     token: int
-    node_id: NodeId
+    node_id: NodeId = field(repr=False)
     service: int
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ServiceAnswered:
     """
 
     token: int
-    data: bytes | None
+    data: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

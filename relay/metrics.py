@@ -26,6 +26,16 @@ _COUNTERS: tuple[Reading, ...] = (
         lambda stats: stats.cells_unknown,
     ),
     (
+        "blocks_unjoined",
+        "Session blocks on circuits without a partner",
+        lambda stats: stats.blocks_unjoined,
+    ),
+    (
+        "requests_refused",
+        "Requests of origins refused because too many wait",
+        lambda stats: stats.requests_refused,
+    ),
+    (
         "cells_bad",
         "Forward cells that did not open",
         lambda stats: stats.hops.bad_tag,

@@ -77,10 +77,16 @@ class Requests:
     def answer(
         self, key: int, stream_id: int, data: bytes, now: Monotonic
     ) -> RelayCircuit | None:
-        """Answer a request; return its circuit, or None if it is too late."""
-        circuit = self._end(key, stream_id)
-        if circuit is not None:
-            circuit.hop.answer(stream_id, data, now)
+        """Answer a request; return its circuit, or None if it is too late.
+
+        Raises:
+            LocalProtocolError: If the data does not fit; the request stays open.
+        """
+        circuit = self._table.by_key(key)
+        if circuit is None or stream_id not in self._open.get(key, ()):
+            return None
+        circuit.hop.answer(stream_id, data, now)
+        self._end(key, stream_id)
         return circuit
 
     def refuse(

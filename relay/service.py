@@ -276,20 +276,21 @@ class RelayService:
         self, handler: CircuitHandler, event: RequestReceived
     ) -> None:
         peer = CircuitPeer(event.key, event.handshake_hash)
-        reason = Reason.INTERNAL
+        reason: Reason | None = Reason.INTERNAL
         try:
             async with asyncio.timeout(HANDLER_LIMIT):
                 data = await handler(peer, event.data)
+            now = Monotonic(self._loop.time())
+            self.machine.answer(event.key, event.stream_id, data, now)
+            reason = None
         except RefusedError as refused:
             reason = refused.reason
         except TimeoutError:
             reason = Reason.TIMEOUT
-        else:
-            now = Monotonic(self._loop.time())
-            self.machine.answer(event.key, event.stream_id, data, now)
-            self._flush()
-            return
-        self._refuse(event, reason)
+        finally:
+            if reason is not None:
+                self._refuse(event, reason)
+        self._flush()
 
     async def _answer_link(self, handler: LinkHandler, event: ServiceRequested) -> None:
         data: bytes | None = None

@@ -60,13 +60,17 @@ def new_relay(
     onion_private = x25519_generate(entropy)
     record = NodeRecord(node_id, x25519_public(onion_private), (endpoint,), bytes(20))
     nodes[node_id] = record
+
+    def peer_of_static(static: bytes) -> NodeId | None:
+        return {link_public(known): known for known in nodes}.get(static)
+
     links = LinkMachine(
         LinkConfig(handshake_burst=1000, handshakes_per_second=1000.0),
         network=NETWORK,
         entropy=entropy.child("links"),
         identity=identity,
         own_port=endpoint.port,
-        peer_of_static=lambda static: {link_public(n): n for n in nodes}.get(static),
+        peer_of_static=peer_of_static,
         unix_time=unix_time,
     )
     machine = RelayMachine(

@@ -214,16 +214,16 @@ def test_link_without_circuits_is_closed_after_three_minutes(make_rig):
 
 
 def test_neighbours_are_linked_and_stay_linked(make_rig):
-    rig = make_rig(8, config=RelayConfig(neighbours=4))
+    rig = make_rig(7, config=RelayConfig(neighbours=4))
     for relay in rig.relays:
         relay.machine.draw_neighbours(b"seed", rig.nodes, rig.now)
-    rig.run(400.0)
+    rig.run(20.0)
 
     for relay in rig.relays:
         assert len(relay.machine.links.links(rig.now)) >= 4
     for relay in rig.relays:
         relay.machine.draw_neighbours(b"next", rig.nodes, rig.now)
-    rig.run(400.0)
+    rig.run(215.0)
     for relay in rig.relays:
         assert 4 <= len(relay.machine.links.links(rig.now)) <= 6
     rig.audit()

@@ -1,11 +1,13 @@
 """The asyncio owner: handlers, both ports, mesh, stop. Whole services, virtual time."""
 
 import asyncio
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from psp.circuit.events import RequestAnswered, RequestFailed
 from psp.circuit.origin import HopSpec
+from psp.directory.registry import Registry
 from psp.ids import NodeId
 from psp.runtime.driver import Driver
 from psp.runtime.ports import CircuitPort, LinkPort, RefusedError
@@ -17,6 +19,9 @@ from psp.wire.endpoint import Endpoint
 from psp.wire.relay_message import RelayCommand
 from relay.config import RelayConfig
 from relay.service import RelayService
+
+if TYPE_CHECKING:
+    from psp.netdoc.node_record import NodeRecord
 
 DHT = 1
 ADDRESSES = [("10.0.0.1", 9000), ("10.0.1.1", 9000), ("10.0.2.1", 9000)]
@@ -40,9 +45,9 @@ class FakeRegistry:
 class World:
     """Three relay services and a client on one simulated network."""
 
-    def __init__(self, hub, make_relay, network, config=None, registry=False):
-        self.records = {}
-        self.services = []
+    def __init__(self, hub, make_relay, network, config=None, *, registry=False):
+        self.records: dict[NodeId, NodeRecord] = {}
+        self.services: list[RelayService] = []
         self.hub = hub
         for number, address in enumerate(ADDRESSES):
             machine, _, _ = make_relay(
@@ -52,13 +57,13 @@ class World:
                 config or RelayConfig(neighbours=0),
                 hub.unix_time,
             )
-            known = FakeRegistry(self.records) if registry else None
+            known = cast(Registry, FakeRegistry(self.records)) if registry else None
             service = RelayService(
                 machine, hub.socket(address), registry=known, unix_time=hub.unix_time
             )
             self.services.append(service)
         self.client = OriginClient(network, "service")
-        self.driver = Driver(
+        self.driver: Driver[None] = Driver(
             self.client, hub.socket(("10.9.9.9", 5000)), lambda event: None
         )
         for service in self.services:
@@ -79,14 +84,14 @@ class World:
         ]
         circuit = self.client.open(path, self.now)
         self.driver.flush()
-        while not circuit.origin.is_open:
+        while not circuit.origin.is_open:  # noqa: ASYNC110 - virtual time
             await asyncio.sleep(0.05)
         return circuit
 
     async def ask(self, circuit, command, data):
         stream = circuit.origin.request(command, data, self.now)
         self.driver.flush()
-        while circuit.outcome(stream) is None:
+        while circuit.outcome(stream) is None:  # noqa: ASYNC110 - likewise
             await asyncio.sleep(0.05)
         return circuit.outcome(stream)
 
@@ -236,7 +241,7 @@ def test_origin_is_asked_through_the_port(simulate):
 
 def test_listeners_hear_of_circuits_that_end(simulate):
     async def main(world):
-        ended = []
+        ended: list[int] = []
         world.services[0].circuits.on_circuit_closed(ended.append)
         circuit = await world.build(0)
         circuit.origin.destroy()

@@ -1,0 +1,35 @@
+"""The benchmarks measure what they say, on real relay processes; sizes are tiny here."""
+
+import pytest
+
+from cli.bench import circuit, floor, relay
+
+
+@pytest.mark.timeout(60)
+def test_relay_benchmark_moves_every_cell_and_reports_ratios():
+    figures = relay.run(cells=2_000, idle_circuits=8, settle=0.0)
+
+    assert figures["cells"] >= 2_500
+    assert figures["tampered"] == 20
+    assert figures["us_per_cell"] > figures["gcm_us"]
+    assert figures["batched_ratio"] > 1.0
+    assert figures["unbatched_ratio"] > 1.0
+    assert {"bytes_per_idle_circuit", "us_per_cell_1000_circuits"} <= set(figures)
+
+
+@pytest.mark.timeout(60)
+def test_circuit_benchmark_builds_every_circuit():
+    figures = circuit.run(circuits=5)
+
+    assert figures["failures"] == 0
+    assert 0 < figures["build_ms_p50"] <= figures["build_ms_p95"]
+
+
+def test_floor_is_three_passes_and_a_share_of_two_calls():
+    figures = floor.run(rounds=1)
+
+    passes = 3 * figures["gcm_us"]
+    assert figures["floor_us_per_cell"] == pytest.approx(
+        passes + figures["train_us_per_packet"]
+    )
+    assert figures["unbatched_floor_us_per_cell"] > figures["floor_us_per_cell"]
