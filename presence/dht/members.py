@@ -73,11 +73,6 @@ class Members:
         contact_id = self._ids.get(node_id)
         return None if contact_id is None else self.contact(contact_id)
 
-    def contacts(self) -> list[Node]:
-        """Return all other members."""
-        self._refresh()
-        return [Node(each) for each in self._nodes if each != self.own_id]
-
     def nearest(self, location: bytes, count: int) -> list[Node]:
         """Return the ``count`` other members nearest to a location, nearest first."""
         numbers = self._nearest(int.from_bytes(location), count + 1)
@@ -118,6 +113,8 @@ class Members:
             return
         self._sequence = self._registry.sequence
         network = self._registry.network
-        self._ids = {n: dht_id(n, network) for n in self._registry.discovery_nodes()}
+        elected = self._registry.discovery_nodes()
+        known = self._ids
+        self._ids = {n: known.get(n) or dht_id(n, network) for n in elected}
         self._nodes = {each: node for node, each in self._ids.items()}
         self._sorted = sorted(int.from_bytes(each) for each in self._nodes)

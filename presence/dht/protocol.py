@@ -168,14 +168,11 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
             self.router.add_contact(node)
 
     def sync(self) -> None:
-        """Make the table agree with the registry."""
+        """Drop contacts that are no longer elected."""
         for contact in self.router.contacts():
             if self._members.contact(contact.id) is None:
                 self.router.remove_contact(contact)
                 self._strikes.pop(contact.id, None)
-        for contact in self._members.contacts():
-            if self.router.is_new_node(contact):
-                self.router.add_contact(contact)
 
     def _measure(self, round_trip: float) -> None:
         error = round_trip - self._smoothed_rtt

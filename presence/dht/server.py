@@ -197,7 +197,9 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         return Publication(stored, lookup, self.protocol.spawn(lookup.find()))
 
     def _seeds(self, target: Node) -> list[Node]:
-        listed = self._members.nearest(target.id, self._config.replicas)
+        # More than will be asked: they take the places of those who do not answer.
+        width = FAR_FACTOR * self._config.replicas
+        listed = self._members.nearest(target.id, width)
         return listed + self.protocol.router.find_neighbors(target)
 
     async def _crawl(self, lookup: Lookup) -> LookupResult:

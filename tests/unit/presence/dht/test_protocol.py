@@ -95,6 +95,14 @@ class Setting:
         return {node.id for node in self.protocol.router.contacts()}
 
 
+async def acquainted():
+    """Return a setting in which every other member has asked us something."""
+    setting = Setting()
+    for member in setting.ids[1:]:
+        await setting.ask(Ping(), member)
+    return setting
+
+
 def simulated(test):
     """Run a test in virtual time."""
 
@@ -214,8 +222,7 @@ async def test_only_elected_askers_enter_the_table():
 
 @simulated
 async def test_answers_name_listed_members_only_and_never_the_asker():
-    setting = Setting()
-    setting.protocol.sync()
+    setting = await acquainted()
     asker = setting.peer_contact()
 
     answer = await setting.ask(FindNode(asker.id))
@@ -227,8 +234,7 @@ async def test_answers_name_listed_members_only_and_never_the_asker():
 
 @simulated
 async def test_one_lost_answer_is_not_death_but_two_are():
-    setting = Setting()
-    setting.protocol.sync()
+    setting = await acquainted()
     contact = setting.peer_contact()
 
     assert await setting.protocol.request(contact, Ping()) is None
@@ -240,8 +246,7 @@ async def test_one_lost_answer_is_not_death_but_two_are():
 
 @simulated
 async def test_answer_between_two_losses_clears_the_first():
-    setting = Setting()
-    setting.protocol.sync()
+    setting = await acquainted()
     contact = setting.peer_contact()
 
     async def pong(peer, data):
@@ -296,8 +301,7 @@ async def test_contact_is_checked_once_a_minute_at_most():
 
 @simulated
 async def test_table_follows_the_registry():
-    setting = Setting()
-    setting.protocol.sync()
+    setting = await acquainted()
     before = setting.contacts()
 
     gone = setting.peer_contact().id
