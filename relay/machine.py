@@ -33,7 +33,7 @@ from relay.forwarding import Forwarding
 from relay.link_ends import LinkEnds
 from relay.link_keeper import LinkKeeper
 from relay.mesh import Mesh
-from relay.policy import Memory, TokenBucket, victims
+from relay.policy import Memory, TokenBucket
 from relay.rendezvous_point import RendezvousPoint
 from relay.requests import Requests
 from relay.scheduler import Scheduler
@@ -132,6 +132,8 @@ class RelayMachine:
         self._unknown = TokenBucket(UNKNOWN_RATE, int(UNKNOWN_RATE), Monotonic(0.0))
         self._housekeeping = Monotonic(0.0)
         self._now = Monotonic(0.0)
+        self._is_stale = True
+        self._own_due: Monotonic | None = None
 
     # -- the contract of machines
 
@@ -145,9 +147,10 @@ class RelayMachine:
             return
         for link, cells in batches:
             for cell in self._forwarding.take(link, cells, now):
+                self._is_stale = True
                 self._control(link, cell, now)
         if self._forwarding.touched or self._circuits.ended:
-            self._upkeep.settle(now)
+            self._settle(now)
 
     def trains_to_send(self, now: Monotonic) -> list[Train]:
         """Return everything that must go out now, oldest first."""
@@ -156,7 +159,7 @@ class RelayMachine:
         for node_id, cell in self._services.cells_to_send():
             self._send_service(node_id, cell, now)
         if self._forwarding.touched or self._circuits.ended:
-            self._upkeep.settle(now)
+            self._settle(now)
         for link, cells in self._forwarding.flush(now):
             self.links.send(link, cells, now)
         return self.links.trains_to_send(now)
@@ -169,12 +172,25 @@ class RelayMachine:
 
     def next_timeout(self) -> Monotonic | None:
         """Return when to call ``handle_timeout``, or None for never."""
+        if self._is_stale or self._scheduler.is_limited:
+            self._is_stale = False
+            self._own_due = self._next_own()
+        due, own_due = self.links.next_timeout(), self._own_due
+        if due is None or own_due is None:
+            return own_due if due is None else due
+        return min(due, own_due)
+
+    def _next_own(self) -> Monotonic | None:
+        """Return our earliest deadline, the links' apart.
+
+        Asked again only after something else happened than cells passing through: they
+        are most wakes, and change none of these.
+        """
         used = self.memory_used()
         self._circuits.may_admit = not self._memory.is_pressed(used)
         if self._memory.is_critical(used):
             return self._now
         deadlines = [
-            self.links.next_timeout(),
             self._upkeep.next_timeout(),
             self._extending.next_timeout(),
             self._rendezvous.next_timeout(),
@@ -188,8 +204,9 @@ class RelayMachine:
     def handle_timeout(self, now: Monotonic) -> None:
         """Act on every deadline at or before ``now``."""
         self._now = now
+        self._is_stale = True
         if self._memory.is_critical(self.memory_used()):
-            self._kill_hogs(now)
+            self._upkeep.kill_hogs(self._is_relieved, now)
         self.links.handle_timeout(now)
         self._read_links(now)
         self._extending.handle_timeout(now)
@@ -200,7 +217,7 @@ class RelayMachine:
         if now >= self._housekeeping:
             self._housekeeping = Monotonic(now + HOUSEKEEPING)
             self._ends.expire(now)
-        self._upkeep.settle(now)
+        self._settle(now)
 
     # -- what services use
 
@@ -236,16 +253,19 @@ class RelayMachine:
         Raises:
             LocalProtocolError: If the data is longer than 1,183 bytes.
         """
+        self._is_stale = True
         return self._services.request(node_id, service, data, within, now)
 
     def service_answer(self, token: int, data: bytes | None) -> None:
         """Answer a `ServiceRequested`; None ends it in silence."""
+        self._is_stale = True
         self._services.answer(token, data)
 
     def draw_neighbours(
         self, seed: bytes, nodes: Iterable[NodeId], now: Monotonic
     ) -> None:
         """Draw the mesh of an epoch from its random value and its members."""
+        self._is_stale = True
         self._keeper.draw(seed, nodes, now)
 
     def set_onion_keys(self, onion_privates: Sequence[bytes]) -> None:
@@ -256,7 +276,7 @@ class RelayMachine:
         """End every circuit and every link; the relay is of no use afterwards."""
         for circuit in self._table:
             self._circuits.close(circuit, reason, now)
-        self._upkeep.settle(now)
+        self._settle(now)
         for link, cells in self._forwarding.flush(now):
             self.links.send(link, cells, now)
         for info in self.links.links(now):
@@ -358,28 +378,25 @@ class RelayMachine:
             self._forwarding.send(link, (cell,))
             self._keeper.touch(link, now)
 
+    def _is_relieved(self) -> bool:
+        return self._memory.is_relieved(self.memory_used())
+
+    def _settle(self, now: Monotonic) -> None:
+        self._is_stale = True
+        self._upkeep.settle(now)
+
     def _touch(self, circuit: RelayCircuit | None) -> None:
         if circuit is not None:
             self._forwarding.touched[circuit.key] = circuit
-
-    def _kill_hogs(self, now: Monotonic) -> None:
-        waiting = self._scheduler.waiting_circuits()
-        for key in victims(waiting, self._table.by_link()):
-            if self._memory.is_relieved(self.memory_used()):
-                return
-            circuit = self._table.by_key(key)
-            if circuit is not None:
-                self.stats.hogs_killed += 1
-                self._circuits.close(circuit, Reason.RESOURCE_LIMIT, now)
-                self._upkeep.settle(now)
 
     # -- links
 
     def _read_links(self, now: Monotonic) -> None:
         while (event := self.links.next_event()) is not None:
+            self._is_stale = True
             if isinstance(event, LinkClosed):
                 count = self._circuits.link_closed(event.link, now)
-                self._upkeep.settle(now)
+                self._settle(now)
                 self._keeper.closed(event.link)
                 self._events.append(
                     LinkDown(event.link, event.peer, str(event.reason), count)

@@ -6,6 +6,7 @@ until nothing is left, and uses nothing after a call that may have closed it.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from psp.circuit.events import (
     ExtendRequested,
@@ -26,6 +27,7 @@ from relay.events import CircuitClosed, RelayEvent
 from relay.extending import Extending
 from relay.forwarding import Forwarding
 from relay.link_keeper import LinkKeeper
+from relay.policy import victims
 from relay.rendezvous_point import RendezvousPoint
 from relay.requests import Requests
 from relay.scheduler import Scheduler
@@ -77,6 +79,18 @@ class Upkeep:
             if touched:
                 _, circuit = touched.popitem()
                 self._hear(circuit, now)
+
+    def kill_hogs(self, is_relieved: Callable[[], bool], now: Monotonic) -> None:
+        """Close the worst circuits until memory is relieved (R-RES-3)."""
+        waiting = self._scheduler.waiting_circuits()
+        for key in victims(waiting, self._table.by_link()):
+            if is_relieved():
+                return
+            circuit = self._table.by_key(key)
+            if circuit is not None:
+                self._stats.hogs_killed += 1
+                self._circuits.close(circuit, Reason.RESOURCE_LIMIT, now)
+                self.settle(now)
 
     def next_timeout(self) -> Monotonic | None:
         """Return when to call ``handle_timeout``."""
