@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from psp.crypto.blinding import blind_public
 from psp.crypto.keys import SigningKey
+from psp.crypto.primitives import sha256
 from psp.netdoc.presence_record import (
     HEAD_SIZE,
     MAX_LIFETIME,
@@ -294,3 +295,15 @@ def test_blinded_key_in_a_record_is_the_one_readers_compute():
     outer = parse_at(user.agreed_record(RELAY, NOON))
 
     assert outer.head.blinded == blind_public(user.credential, period_at(NOON))
+
+
+def test_known_record_pins_the_format():
+    # All randomness is removed: a changed digest means that old records do not parse.
+    user = PresenceUser(SeededEntropy("pinned"))
+
+    raw = user.agreed_record(RELAY, NOON, slot=1)
+
+    assert parse_at(raw).location.hex() == "8eb169b308645dc6a76c6d505e92ffa9d0a6ba24"
+    assert sha256(raw).hex() == (
+        "8a1f9ff2899ed7bad63b7b5e61200e99838533b5cbaf1694b66d35cea6e84230"
+    )
