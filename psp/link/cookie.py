@@ -15,7 +15,7 @@ the sender receives what is sent to its address.
 Source: SPEC.md section 1; WireGuard, section 5.4.7.
 """
 
-from psp.crypto.kdf import cookie, cookie_key, mac1_key
+from psp.crypto.kdf import cookie, cookie_key
 from psp.crypto.primitives import blake2s_mac, equal, siv_open, siv_seal
 from psp.entropy import Entropy
 from psp.link.config import COOKIE_LIFETIME
@@ -33,16 +33,16 @@ SECRET_SIZE = 32
 _NO_MAC = bytes(MAC_SIZE)
 
 
-def add_macs(message: bytes, receiver_key: bytes, mac2_key: bytes | None) -> bytes:
+def add_macs(message: bytes, key: bytes, mac2_key: bytes | None) -> bytes:
     """Return a whole packet.
 
     Args:
         message: Bytes 0 … 1,199.
-        receiver_key: The receiver's static key for an initiation, the initiator's
-            ephemeral key for a response.
+        key: `mac1_key` of the receiver's static key for an initiation, of the
+            initiator's ephemeral key for a response.
         mac2_key: The receiver's cookie for our address, if we have one.
     """
-    packet = message + blake2s_mac(mac1_key(receiver_key), message)
+    packet = message + blake2s_mac(key, message)
     return packet + (_NO_MAC if mac2_key is None else blake2s_mac(mac2_key, packet))
 
 
@@ -51,10 +51,9 @@ def mac1_of(packet: bytes) -> bytes:
     return packet[MAC1_OFFSET:MAC2_OFFSET]
 
 
-def has_mac1(packet: bytes, receiver_key: bytes) -> bool:
-    """Tell whether the sender knew whom it wrote to."""
-    expected = blake2s_mac(mac1_key(receiver_key), packet[:MAC1_OFFSET])
-    return equal(expected, mac1_of(packet))
+def has_mac1(packet: bytes, key: bytes) -> bool:
+    """Tell whether the sender knew whom it wrote to; ``key`` as in `add_macs`."""
+    return equal(blake2s_mac(key, packet[:MAC1_OFFSET]), mac1_of(packet))
 
 
 def open_cookie(reply: CookieReply, responder_static: bytes, mac1: bytes) -> bytes:
@@ -74,7 +73,7 @@ class CookieIssuer:
     so that a cookie given out just before the change is of use.
     """
 
-    __slots__ = ("_changed", "_entropy", "_previous", "_secret", "_static")
+    __slots__ = ("_changed", "_entropy", "_key", "_previous", "_secret")
 
     def __init__(self, static: bytes, *, entropy: Entropy) -> None:
         """Begin without a secret.
@@ -83,7 +82,7 @@ class CookieIssuer:
             static: Our X25519 public key.
             entropy: Gives secrets and nonces.
         """
-        self._static = static
+        self._key = cookie_key(static)
         self._entropy = entropy
         self._secret = entropy.token(SECRET_SIZE)
         self._previous = entropy.token(SECRET_SIZE)
@@ -108,7 +107,7 @@ class CookieIssuer:
         self._turn(now)
         nonce = self._entropy.token(COOKIE_NONCE_SIZE)
         value = cookie(self._secret, _encode(source))
-        sealed = siv_seal(cookie_key(self._static), nonce, value, mac1_of(packet))
+        sealed = siv_seal(self._key, nonce, value, mac1_of(packet))
         return CookieReply(sender_index, nonce, sealed).encode()
 
     def _turn(self, now: Monotonic) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from psp.crypto.kdf import link_keys
+from psp.crypto.kdf import link_keys, mac1_key
 from psp.crypto.keys import SigningKey
 from psp.crypto.noise import NoiseHandshake, Pattern
 from psp.crypto.primitives import KemKey, kem_generate
@@ -257,7 +257,7 @@ class Dial:
         """
         if self._upgrade is not None:
             raise HandshakeError("answered already")
-        if not has_mac1(packet, attempt.noise.local_ephemeral):
+        if not has_mac1(packet, mac1_key(attempt.noise.local_ephemeral)):
             raise HandshakeError("mac1 of the response is wrong")
         attempt.noise.read_message(response.noise)
         index, remote = attempt.local_index, response.sender_index
@@ -368,7 +368,7 @@ class Dial:
         cookie, since = self.target.cookies.get(attempt.address, (None, now))
         if now - since >= COOKIE_LIFETIME:
             cookie = None
-        attempt.packet = add_macs(attempt.message, self.target.static, cookie)
+        attempt.packet = add_macs(attempt.message, mac1_key(self.target.static), cookie)
         self.packets.append((attempt.address, attempt.packet))
         self.dialer.stats.initiations += 1
 

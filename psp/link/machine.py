@@ -185,8 +185,9 @@ class LinkMachine:
         if segment_size == PACKET_SIZE and len(buffer) % PACKET_SIZE == 0:
             self._read_packets(buffer, source, now, batches)
             return batches
-        for start in range(0, len(buffer), max(1, segment_size)):
-            packet = buffer[start : start + segment_size]
+        size = segment_size if segment_size > 0 else max(1, len(buffer))
+        for start in range(0, len(buffer), size):
+            packet = buffer[start : start + size]
             if len(packet) == PACKET_SIZE:
                 self._read_packets(packet, source, now, batches)
             else:

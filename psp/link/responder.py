@@ -14,7 +14,7 @@ Source: SPEC.md section 1.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from psp.crypto.kdf import link_keys
+from psp.crypto.kdf import link_keys, mac1_key
 from psp.crypto.keys import SigningKey, link_public
 from psp.crypto.noise import NoiseHandshake, Pattern
 from psp.crypto.primitives import kem_encapsulate
@@ -166,13 +166,14 @@ class Responder:
         self.timestamps = Timestamps(config.max_timestamps)
         self._config = config
         self._private = identity.link_private
-        self._static = link_public(identity.public)
+        static = link_public(identity.public)
+        self._mac1_key = mac1_key(static)
         self._prologue = link_prologue(network, own_port)
         self._entropy = entropy
         self._peer_of_static = peer_of_static
         self._doors = doors
         self._stats = stats
-        self._cookies = CookieIssuer(self._static, entropy=entropy)
+        self._cookies = CookieIssuer(static, entropy=entropy)
         self._ephemerals = Seen(config.max_ephemerals)
         self._load = LoadGauge(config.load_handshakes)
         # Strangers' addresses may be forged, so they use up an allowance of their own:
@@ -206,7 +207,7 @@ class Responder:
             DecodeError: If ``packet`` is not an initiation.
         """
         initiation = Initiation.decode(packet)
-        if not has_mac1(packet, self._static):
+        if not has_mac1(packet, self._mac1_key):
             self._stats.drop_mac1 += 1
             return None
         if self._cookies.is_mac2_valid(packet, source, now):
@@ -314,7 +315,7 @@ class Responder:
         )
         self._keep(half_open)
         response = Response(index, initiation.sender_index, message).encode()
-        return add_macs(response, ephemeral, None)
+        return add_macs(response, mac1_key(ephemeral), None)
 
     def _keep(self, half_open: HalfOpen) -> None:
         self._doors.give_index(half_open.first.local_index, half_open)

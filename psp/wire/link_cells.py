@@ -234,5 +234,6 @@ def _boolean(number: int) -> bool:
 
 
 def _check_padding(reader: Reader) -> None:
-    if any(reader.take(reader.remaining)):
+    padding = reader.take(reader.remaining)
+    if padding != bytes(len(padding)):
         raise DecodeError("padding is not zero")

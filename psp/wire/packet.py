@@ -188,5 +188,6 @@ def _noise_1_size(*, is_client: bool) -> int:
 
 
 def _check_zeros(padding: bytes) -> None:
-    if any(padding):
+    # 40 times faster than any(): strangers' packets pass here before their mac is known.
+    if padding != bytes(len(padding)):
         raise DecodeError("padding is not zero")
