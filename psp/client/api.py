@@ -192,6 +192,10 @@ class Client:
         """Do what `accept` does; return the keeper of the session's legs with it."""
         return await self._calls.incoming.get()
 
+    def on_call_step(self, listener: Callable[[str], None]) -> None:
+        """Tell ``listener``, in words, how far a call of ours has come."""
+        self._calls.on_step = listener
+
     def status(self) -> ClientStatus:
         """Return what the client is doing."""
         points = len(self.announcer.registrations) if self.announcer else 0

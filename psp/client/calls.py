@@ -27,7 +27,7 @@ from psp.client.session import ClientSession
 from psp.crypto.session import SessionInitiator, SessionKeys, SessionResponder
 from psp.endpoint.session import Session
 from psp.errors import DecodeError, HandshakeError, PspError
-from psp.ids import COOKIE_SIZE, Cookie, UserId
+from psp.ids import COOKIE_SIZE, Cookie, NodeId, UserId
 from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.introduction import (
     MAX_LIFE,
@@ -65,10 +65,18 @@ class EstablishedCall:
 
     session: ClientSession
     legs: LegKeeper
+    presence_point: NodeId | None = None
+    """Where the caller introduced itself; None at the callee."""
 
 
 class Calls:
-    """Places and takes calls for one client."""
+    """Places and takes calls for one client.
+
+    Attributes:
+        accepts: Decides on introductions before anything is opened.
+        on_step: Told, in words, how far a call of ours has come.
+        incoming: Calls that are set up and wait for the app.
+    """
 
     def __init__(
         self,
@@ -78,6 +86,7 @@ class Calls:
         identity: ClientIdentity | None,
     ) -> None:
         self.accepts: IntroductionFilter = lambda _: True
+        self.on_step: Callable[[str], None] = lambda _: None
         self.incoming: asyncio.Queue[EstablishedCall] = asyncio.Queue(MAX_WAITING_CALLS)
         self._context = context
         self._network = network
@@ -126,7 +135,9 @@ class Calls:
             introduction.close()
             raise
         introduction.close()
-        return self._established(meeting, keys, card.identity, is_caller=True)
+        return self._established(
+            meeting, keys, card.identity, point=point.place.node_id
+        )
 
     async def _open_both(self, point: Presence) -> tuple[Circuit, Circuit]:
         """Build to a rendezvous and to the presence point at the same time."""
@@ -167,13 +178,18 @@ class Calls:
             entropy=self._context.entropy,
         )
         handshake = CallerHandshake(initiator, meeting, self._network)
+        self.on_step("circuits built")
         await meeting.request(RelayCommand.ESTABLISH, cookie)
+        self.on_step("rendezvous established")
         request = self._sealed(card, point, meeting, cookie, initiator.message_1)
         answer = await introduction.request(RelayCommand.INTRODUCE, request)
         status = IntroductionStatus.decode(answer)
         if status is not IntroductionStatus.DELIVERED:
             raise CallError(f"introduction: {status.name.lower().replace('_', ' ')}")
-        return await handshake.keys(CALL_WITHIN)
+        self.on_step("introduction delivered")
+        keys = await handshake.keys(CALL_WITHIN)
+        self.on_step("keys agreed end to end")
+        return keys
 
     def _sealed(
         self,
@@ -265,7 +281,7 @@ class Calls:
         except BaseException:
             circuit.close()
             raise
-        return self._established(circuit, keys, caller, is_caller=False)
+        return self._established(circuit, keys, caller)
 
     def _is_new(self, introduction: Introduction, now: float) -> bool:
         """Remember every introduction for as long as it could be replayed."""
@@ -286,15 +302,14 @@ class Calls:
         circuit: Circuit,
         keys: SessionKeys,
         peer: UserId | None,
-        *,
-        is_caller: bool,
+        point: NodeId | None = None,
     ) -> EstablishedCall:
         session = ClientSession(
             self._network,
             Session(keys, self._network.now()),
             peer=peer,
-            is_caller=is_caller,
+            is_caller=point is not None,
         )
         keeper = LegKeeper(self._context, self._network, self._circuits, session)
         keeper.start(circuit)
-        return EstablishedCall(session, keeper)
+        return EstablishedCall(session, keeper, point)

@@ -236,8 +236,9 @@ class _Race:
         return len(self._running) < config.racers and self._started < config.attempts
 
     def _start(self) -> None:
+        # The guard stays: a slow build must not move the client to another one.
         besides = {
-            node.node_id for circuit in self._running for node in circuit.path[:-1]
+            node.node_id for circuit in self._running for node in circuit.path[1:-1]
         }
         path = self._builder.choose(self._wish, besides)
         self._running.append(self._builder.start(path))

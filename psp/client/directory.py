@@ -19,7 +19,7 @@ from psp.directory.paging import Outcome, PageDownload
 from psp.directory.union import SPARE_ELEMENTS, DescriptorUnion
 from psp.errors import DecodeError, PspError
 from psp.ids import NodeId
-from psp.path.selection import KNOWN_FRACTION, PathSelector, Purpose
+from psp.path.selection import PathSelector, Purpose
 from psp.runtime import private_files
 from psp.runtime.directory_download import run_download
 from psp.units import Monotonic, Seconds, UnixTime
@@ -131,13 +131,13 @@ class Directory:
 
     def _take(self, union: DescriptorUnion, heard: int, decision: Decision) -> None:
         now = self._unix_now()
-        union.prune(now)
         registry = self._context.registry
         self._cache = DirectoryCache(
             registry_sequence=registry.sequence,
             descriptors=dict(union.descriptors),
             highest=dict(union.highest),
         )
+        union.prune(now)
         withheld = sum(len(union.withheld(source)) for source in union.reports)
         total = len(registry.nodes())
         self.explanation = (
@@ -145,23 +145,20 @@ class Directory:
             f"{total} relays described, {withheld} withheld by somebody"
         )
         self.is_complete = heard >= MIN_SOURCES
-        self._adopt(union)
+        # Without fresh news, relays that spoke within a day count as running.
+        known = frozenset(union.descriptors) if heard else self._cache.seen(now)
+        self._adopt(known)
         if self.is_complete:
             self._heard.set()
             private_files.replace(self._cache_file, self._cache.encode())
 
-    def _adopt(self, union: DescriptorUnion) -> None:
-        """Use the descriptors for paths, unless they are too few (R-PATH-3).
-
-        With few known relays, whoever serves the directory would decide the paths.
-        """
-        nodes = self._context.registry.nodes()
-        known = frozenset(union.descriptors)
-        if len(known) < KNOWN_FRACTION * len(nodes):
-            self._context.log.info("directory_thin", known=len(known), nodes=len(nodes))
-            return
+    def _adopt(self, known: frozenset[NodeId]) -> None:
+        """Have paths prefer relays that are known to run (R-PATH-3)."""
         self._selector.update(
-            nodes, self._unix_now(), self._context.entropy, known=known
+            self._context.registry.nodes(),
+            self._unix_now(),
+            self._context.entropy,
+            known=known or None,
         )
 
     def _decide(self) -> Decision:

@@ -2,8 +2,10 @@
 
 ::
 
-    FETCH     part 0 | what 1 | snapshot 8 | page 2
-    FETCHED   part 0 | snapshot 8 | pages 2 | page 2 | length 2 | bytes
+    FETCH     what 1 | snapshot 8 | page 2
+    FETCHED   snapshot 8 | pages 2 | page 2 | length 2 | bytes
+
+Over circuits the exchange puts its part byte in front, over links there is none.
 
 A snapshot's name is a digest of its bytes. Every page but the last is full, so the size
 of the whole is known from the first answer on.
@@ -23,7 +25,6 @@ PAGE_SIZE = 1_091
 """What is left of 1,106 bytes, a message's data at four hops; less than a SERVICE cell
 holds, so both carry the same pages."""
 MAX_PAGES = 0xFFFF
-_WHOLE = 0
 
 
 class Content(enum.IntEnum):
@@ -48,15 +49,14 @@ class Fetch:
     page: int = 0
 
     def encode(self) -> bytes:
-        """Return the 12 bytes.
+        """Return the 11 bytes.
 
         Raises:
             LocalProtocolError: If a field is out of range.
         """
         if len(self.snapshot) != SNAPSHOT_SIZE or not 0 <= self.page < MAX_PAGES:
             raise LocalProtocolError(f"page {self.page} of a snapshot")
-        head = bytes([_WHOLE, self.content])
-        return head + self.snapshot + self.page.to_bytes(2)
+        return bytes([self.content]) + self.snapshot + self.page.to_bytes(2)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -66,10 +66,9 @@ class Fetch:
             DecodeError: If ``data`` is anything else.
         """
         reader = Reader(data)
-        part, what = reader.take(2)
-        snapshot, page = reader.take(SNAPSHOT_SIZE), reader.u16()
+        what, snapshot, page = reader.u8(), reader.take(SNAPSHOT_SIZE), reader.u16()
         reader.finish()
-        if part != _WHOLE or page == MAX_PAGES:
+        if page == MAX_PAGES:
             raise DecodeError("not a request for a page")
         try:
             return cls(Content(what), snapshot, page)
@@ -104,8 +103,8 @@ class Fetched:
         if fault is not None:
             raise LocalProtocolError(fault)
         numbers = (self.pages, self.page, len(self.data))
-        head = bytes([_WHOLE]) + self.snapshot
-        return head + b"".join(number.to_bytes(2) for number in numbers) + self.data
+        fields = b"".join(number.to_bytes(2) for number in numbers)
+        return self.snapshot + fields + self.data
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -115,13 +114,13 @@ class Fetched:
             DecodeError: If ``data`` is anything else.
         """
         reader = Reader(data)
-        part, snapshot = reader.u8(), reader.take(SNAPSHOT_SIZE)
+        snapshot = reader.take(SNAPSHOT_SIZE)
         pages, page = reader.u16(), reader.u16()
         fetched = cls(snapshot, pages, page, reader.take(reader.u16()))
         reader.finish()
         fault = fetched._fault()
-        if part != _WHOLE or fault is not None:
-            raise DecodeError(fault or "a page comes whole")
+        if fault is not None:
+            raise DecodeError(fault)
         return fetched
 
     def _fault(self) -> str | None:
