@@ -4,12 +4,12 @@ import sys
 
 import typer
 
-import psp
 import cli.commands.bench
 import cli.commands.demo
 import cli.commands.relay
 import cli.commands.trusted
 import cli.commands.user
+import psp
 from cli.exit_codes import ExitCode
 from cli.output import out, print_error
 from psp.errors import ConfigError, PspError

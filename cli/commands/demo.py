@@ -1,16 +1,27 @@
 """psp demo: a whole network and a call on this machine."""
 
 import asyncio
+import enum
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.exit_codes import ExitCode
 from cli.output import err, out, print_error, print_json, print_table
 
+if TYPE_CHECKING:
+    from cli.demo.report import Report
+
 _DEFAULT_OUT = Path("demo-out")
+
+
+class Codec(enum.StrEnum):
+    """Video codecs of a call."""
+
+    VP8 = "vp8"
+    H264 = "h264"
 
 
 def demo(
@@ -40,9 +51,7 @@ def demo(
         ),
     ] = None,
     relays: Annotated[int, typer.Option(min=8, max=32, help="How many relays.")] = 12,
-    codec: Annotated[
-        str, typer.Option(help="Video codec of the call: vp8 or h264.")
-    ] = "vp8",
+    codec: Annotated[Codec, typer.Option(help="Video codec of the call.")] = Codec.VP8,
     *,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON on the last line.")
@@ -65,12 +74,14 @@ def demo(
             out_dir=out_dir,
             base_port=base_port,
             relays=relays,
-            codec=codec,
+            codec=codec.value,
         )
         report = asyncio.run(run_demo(options, quiet=json_output))
     except InputError as error:
         print_error(str(error))
         raise typer.Exit(ExitCode.INPUT) from None
+    except asyncio.CancelledError:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     if json_output:
         print_json(report)
     else:
@@ -83,7 +94,7 @@ def demo_peer(
     name: Annotated[str, typer.Argument()],
     media: Annotated[Path, typer.Argument()],
     seconds: Annotated[float, typer.Option()],
-    codec: Annotated[str, typer.Option()] = "vp8",
+    codec: Annotated[Codec, typer.Option()] = Codec.VP8,
     record: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Be Alice or Bob (started by psp demo)."""
@@ -93,12 +104,12 @@ def demo_peer(
 
     configure(LogOutput(parse_level("info"), is_json=True, stream=sys.stderr))
     harden()
-    options = PeerOptions(folder, name, media, seconds, codec, record)
+    options = PeerOptions(folder, name, media, seconds, codec.value, record)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(run_peer(options))
 
 
-def _print_report(report: dict, out_dir: Path) -> None:  # type: ignore[type-arg]
+def _print_report(report: "Report", out_dir: Path) -> None:
     from cli.demo.report import table_rows  # noqa: PLC0415
 
     print_table("The call", ["", "Alice to Bob", "Bob to Alice"], table_rows(report))

@@ -29,13 +29,14 @@ class Findings:
         discovery_nodes: How many of them are discovery nodes.
         alice: Alice's events, by name (the last one of each).
         bob: Bob's.
-        alice_steps: What Alice said of each step.
-        bob_steps: What Bob said of each step.
+        steps: What either said of each step of setting up.
         dialled_at: When Bob was told to call, on the machine's monotonic clock.
         relay_stops: The last line of every relay that stopped in good order.
+        legs: The legs that both sides had, oldest first.
         killed: The relay that was killed, if one was.
         kill_role: In which role.
-        killed_at: When.
+        killed_at: When, on the same clock.
+        failures: What went wrong, in words.
     """
 
     input: str
@@ -113,16 +114,15 @@ _DROPPED = ("cells_dropped",)
 def table_rows(report: Report) -> list[list[str]]:
     """Return the short table for people."""
     there, back = report["video"], report["video_back"]
-    rows = [
-        [
-            "look-up / call set-up / first frame, ms",
-            f"{report['lookup_ms']:.0f} / {report['call_setup_ms']:.0f} / "
-            f"{report['first_frame_ms'] or 0:.0f}",
-            "",
-        ]
+    waits = " / ".join(
+        f"{report[name] or 0:.0f}"
+        for name in ("lookup_ms", "call_setup_ms", "first_frame_ms")
+    )
+    rows = [["look-up / call set-up / first frame, ms", waits, ""]]
+    rows += [
+        [f"video frames {name}", str(there[name]), str(back[name])]
+        for name in ("sent", "decoded", "damaged")
     ]
-    for name in ("sent", "decoded", "damaged"):
-        rows.append([f"video frames {name}", str(there[name]), str(back[name])])
     latency = [
         f"{way['latency_ms']['p50']} / {way['latency_ms']['p95']} / "
         f"{way['latency_ms']['max']}"
@@ -178,28 +178,19 @@ def _audio(sender: Mapping[str, Any], receiver: Mapping[str, Any]) -> Report:
 
 def _judge(report: Report, findings: Findings) -> None:
     failures = report["failures"]
-    tones = {"video": findings.is_default_clip, "video_back": True}
-    for video, audio, way in (
-        ("video", "audio", "Alice to Bob"),
-        ("video_back", "audio_back", "Bob to Alice"),
+    for video, audio, way, has_tone in (
+        ("video", "audio", "Alice to Bob", findings.is_default_clip),
+        ("video_back", "audio_back", "Bob to Alice", True),
     ):
         seen, heard = report[video], report[audio]
         if findings.killed is None:
             _judge_quality(failures, seen, heard, way)
         elif seen["longest_gap_ms"] > MAX_GAP_MS:
             failures.append(f"{way}: a gap of {seen['longest_gap_ms']} ms")
-        if seen["damaged"]:
-            failures.append(f"{way}: {seen['damaged']} damaged frames")
-        if seen["disordered"]:
-            failures.append(f"{way}: the counter fell {seen['disordered']} times")
-        if tones[video] and not heard["has_tone"]:
-            failures.append(f"{way}: no 440 Hz tone, but {heard['tone_hz']} Hz")
-    if report["first_frame_ms"] is None:
-        failures.append("no frame arrived")
-    elif report["first_frame_ms"] > MAX_FIRST_FRAME_MS:
-        failures.append(f"the first frame took {report['first_frame_ms']:.0f} ms")
-    for who, seen in (("Alice", findings.alice), ("Bob", findings.bob)):
-        if seen["report"]["session_closed"]:
+        _judge_content(failures, seen, heard, way, has_tone=has_tone)
+    _judge_first_frame(failures, report["first_frame_ms"])
+    for who, side in (("Alice", findings.alice), ("Bob", findings.bob)):
+        if side["report"]["session_closed"]:
             failures.append(f"{who}'s session did not survive")
 
 
@@ -210,6 +201,29 @@ def _judge_quality(
         failures.append(f"{way}: {seen['decoded']} of {seen['sent']} frames decoded")
     if heard["lost"] > MAX_AUDIO_LOST * heard["sent"] or not heard["received"]:
         failures.append(f"{way}: {heard['lost']} of {heard['sent']} audio frames lost")
+
+
+def _judge_content(
+    failures: list[str],
+    seen: Mapping[str, Any],
+    heard: Mapping[str, Any],
+    way: str,
+    *,
+    has_tone: bool,
+) -> None:
+    if seen["damaged"]:
+        failures.append(f"{way}: {seen['damaged']} damaged frames")
+    if seen["disordered"]:
+        failures.append(f"{way}: the counter fell {seen['disordered']} times")
+    if has_tone and not heard["has_tone"]:
+        failures.append(f"{way}: no 440 Hz tone, but {heard['tone_hz']} Hz")
+
+
+def _judge_first_frame(failures: list[str], first_frame_ms: float | None) -> None:
+    if first_frame_ms is None:
+        failures.append("no frame arrived")
+    elif first_frame_ms > MAX_FIRST_FRAME_MS:
+        failures.append(f"the first frame took {first_frame_ms:.0f} ms")
 
 
 def _timeline(findings: Findings) -> list[Report]:

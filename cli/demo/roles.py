@@ -40,18 +40,12 @@ class KillRole(enum.StrEnum):
             bob: The caller's path, guard first.
             presence: Where the caller introduced itself.
         """
-        match self:
-            case KillRole.ENTRY:
-                return bob[0]
-            case KillRole.MIDDLE:
-                return bob[1]
-            case KillRole.RENDEZVOUS:
-                return bob[-1]
-            case KillRole.PRESENCE:
-                return presence
-            case KillRole.GUARD_OF_CALLEE:
-                return alice[0]
-            case KillRole.LAYER2_OF_CALLEE:
-                return alice[1]
-            case KillRole.MIDDLE_OF_CALLEE:
-                return alice[-2]
+        return {
+            KillRole.ENTRY: bob[0],
+            KillRole.MIDDLE: bob[1],
+            KillRole.RENDEZVOUS: bob[-1],
+            KillRole.PRESENCE: presence,
+            KillRole.GUARD_OF_CALLEE: alice[0],
+            KillRole.LAYER2_OF_CALLEE: alice[1],
+            KillRole.MIDDLE_OF_CALLEE: alice[-2],
+        }[self]

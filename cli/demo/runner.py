@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cli.demo.clip import make_clip
 from cli.demo.media_file import probe
 from cli.demo.plan import NetworkPlan, free_ports, make_plan
-from cli.demo.processes import Process, stop_all
+from cli.demo.processes import Event, Process, stop_all
 from cli.demo.report import Findings, Report, build
 from cli.demo.report_html import render
 from cli.demo.roles import KillRole
 from cli.output import err
 from cli.settings_file import to_toml
+from psp.errors import ConfigError
 from psp.runtime import keyfiles
 from psp.runtime.entropy import SystemEntropy
 
@@ -87,9 +88,7 @@ async def run_demo(options: DemoOptions, *, quiet: bool) -> Report:
         ConfigError: If a port is taken or a folder cannot be written.
         ProcessError: If a process fails.
     """
-    if options.input_file is not None:
-        probe(options.input_file)  # before anything is started
-    ports = free_ports(options.relays, options.base_port)
+    ports = await asyncio.to_thread(_check, options)
     _interrupt_cleanly()
     folder = Path(tempfile.mkdtemp(prefix="psp-demo-"))
     try:
@@ -103,20 +102,25 @@ async def run_demo(options: DemoOptions, *, quiet: bool) -> Report:
     return report
 
 
+def _check(options: DemoOptions) -> list[int]:
+    """See, before anything is started, that it can work; return ports that are free."""
+    if options.input_file is not None:
+        probe(options.input_file)
+    try:
+        options.out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--out {options.out_dir} cannot be made ({error.strerror}); choose another"
+        ) from None
+    return free_ports(options.relays, options.base_port)
+
+
 async def _run(
     options: DemoOptions, folder: Path, ports: Sequence[int], progress: Progress
 ) -> Report:
     task = progress.add_task("making keys and the registry", total=7)
-    plan = make_plan(
-        folder,
-        list(ports),
-        ["alice", "bob"],
-        discovery=DISCOVERY_NODES,
-        entropy=SystemEntropy(),
-        unix_now=time.time(),
-    )
     clip = folder / "clip.mp4"
-    await asyncio.to_thread(make_clip, clip)
+    plan = await asyncio.to_thread(_prepare, folder, ports, clip)
     stage = _Stage(plan)
     try:
         progress.update(task, advance=1, description="starting relays")
@@ -124,7 +128,7 @@ async def _run(
         progress.update(task, advance=1, description="starting Alice and Bob")
         await _start_users(stage, options, clip)
         progress.update(task, advance=1, description="Alice registers her presence")
-        findings = await _call(stage, options, clip, progress, task)
+        findings = await _call(stage, options, progress, task)
         progress.update(task, advance=1, description="stopping")
     finally:
         await stop_all(stage.all())
@@ -135,22 +139,51 @@ async def _run(
         if event["event"] == "relay_stopped"
     ]
     report = build(findings)
-    _write(report, options.out_dir, folder)
+    await asyncio.to_thread(_write, report, options.out_dir, folder)
     progress.update(task, advance=1, description="done")
     return report
 
 
+def _prepare(folder: Path, ports: Sequence[int], clip: Path) -> NetworkPlan:
+    """Write every file that the processes are started with."""
+    entropy = SystemEntropy()
+    plan = make_plan(
+        folder,
+        list(ports),
+        ["alice", "bob"],
+        discovery=DISCOVERY_NODES,
+        entropy=entropy,
+        unix_now=time.time(),
+    )
+    for number, relay in enumerate(plan.relays):
+        _relay_settings(folder, number).write_text(to_toml(relay.config))
+    for name, identity in plan.users.items():
+        secret = identity.key.seed + identity.discovery_secret
+        keyfiles.create(folder / name / "identity.key", secret, entropy=entropy)
+        settings_file = folder / name / "client.toml"
+        settings_file.write_text(to_toml(plan.client_config(name)))
+    make_clip(clip)
+    return plan
+
+
+def _relay_settings(folder: Path, number: int) -> Path:
+    return folder / f"relay-{number:02}" / "relay.toml"
+
+
 async def _start_relays(stage: _Stage) -> None:
-    started = []
+    folder = stage.plan.folder
     for number, relay in enumerate(stage.plan.relays):
-        settings_file = stage.plan.folder / f"relay-{number:02}" / "relay.toml"
-        settings_file.write_text(to_toml(relay.config))
+        settings_file = _relay_settings(folder, number)
         arguments = ["relay", "run", str(settings_file), "--log-json"]
-        log = stage.plan.folder / f"relay-{number:02}.log"
+        log = folder / f"relay-{number:02}.log"
         process = await Process.start(f"relay {number}", arguments, log)
         stage.relays[relay.node_id.hex()] = process
-        started.append(process.wait_for("relay_started", START_WITHIN))
-    await asyncio.gather(*started)
+    await asyncio.gather(
+        *(
+            process.wait_for("relay_started", START_WITHIN)
+            for process in stage.relays.values()
+        )
+    )
 
 
 async def _start_users(stage: _Stage, options: DemoOptions, clip: Path) -> None:
@@ -169,22 +202,18 @@ async def _start_users(stage: _Stage, options: DemoOptions, clip: Path) -> None:
 async def _start_user(
     stage: _Stage, name: str, media: Path, options: DemoOptions, record: Path | None
 ) -> Process:
-    folder, identity = stage.plan.folder, stage.plan.users[name]
-    keyfiles.create(
-        folder / name / "identity.key",
-        identity.key.seed + identity.discovery_secret,
-        entropy=SystemEntropy(),
-    )
-    (folder / name / "client.toml").write_text(to_toml(stage.plan.client_config(name)))
-    arguments = ["demo-peer", str(folder), name, str(media.resolve())]
-    arguments += ["--seconds", str(options.duration), "--codec", options.codec]
+    folder = stage.plan.folder
+    arguments = ["demo-peer", "--seconds", str(options.duration)]
+    arguments += ["--codec", options.codec]
     if record is not None:
         arguments += ["--record", str(record)]
+    # A file may be called anything, also "-x".
+    arguments += ["--", str(folder), name, str(media)]
     return await Process.start(name.title(), arguments, folder / f"{name}.log")
 
 
 async def _call(
-    stage: _Stage, options: DemoOptions, clip: Path, progress: Progress, task: Any
+    stage: _Stage, options: DemoOptions, progress: Progress, task: TaskID
 ) -> Findings:
     alice, bob = stage.alice, stage.bob
     if alice is None or bob is None:
@@ -243,7 +272,7 @@ async def _kill_in_mid_call(
     return victim, time.monotonic()
 
 
-def _last(process: Process, name: str) -> Any:
+def _last(process: Process, name: str) -> Event:
     return [event for event in process.events if event["event"] == name][-1]
 
 
@@ -275,7 +304,6 @@ def _legs(alice: Process, bob: Process) -> list[dict[str, Any]]:
 
 
 def _write(report: Report, out_dir: Path, folder: Path) -> None:
-    out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     (out_dir / "report.html").write_text(render(report))
     received = folder / "received.mkv"
@@ -296,12 +324,23 @@ def _keep_logs(folder: Path, out_dir: Path) -> None:
 
 
 def _interrupt_cleanly() -> None:
-    """Have SIGTERM end the demo as Ctrl-C does: through every ``finally``."""
+    """Have SIGTERM end the demo as Ctrl-C does: through every ``finally``.
+
+    Only the first signal counts: a second one must not cut the stopping short, which
+    would leave relays behind. Stopping takes `STOP_WITHIN` at most.
+    """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
-    if task is not None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt() -> None:
+        for number in signals:
+            loop.add_signal_handler(number, lambda: None)
+        if task is not None:
+            task.cancel()
+
+    for number in signals:
+        loop.add_signal_handler(number, interrupt)
 
 
 def _progress(*, quiet: bool) -> Progress:
