@@ -102,6 +102,7 @@ class Lifecycle:
                     give_index=self.indexes.give,
                     release_index=self.indexes.release,
                     resumable=self.table.of_token,
+                    add_token=self.table.add_token,
                     is_full=self.is_full,
                 ),
                 stats=stats,
@@ -269,7 +270,7 @@ class Lifecycle:
             source = [half_open.source]
             link = self._new_link(half_open.peer, source, now, is_initiator=False)
             self._replace(link)
-        self.table.add_token(link, half_open.hybrid.resume_token)
+        self.table.add_token(link.link_id, half_open.hybrid.resume_token)
         return self._give(link, half_open.hybrid, half_open.source, now, is_new=is_new)
 
     def _give(

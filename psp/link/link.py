@@ -289,7 +289,6 @@ class Link:
             is_newest: Whether one of them is newer than all before.
         """
         self._received += packets
-        self.liveness.heard(now)
         keypair.gaps.received += packets
         keypair.is_confirmed = True
         if source != self.address:
@@ -297,8 +296,13 @@ class Link:
                 self._roam(source, packets, now)
         elif is_newest:
             self.candidate = None
+        current = self.current
+        if current is not None and not current.is_confirmed:
+            # Under older keys: that says nothing about whether the peer has the new.
+            return
+        self.liveness.heard(now)
         dial = self.dial
-        if dial is not None and dial.is_failover and self.current is not None:
+        if dial is not None and dial.is_failover and current is not None:
             dial.end()
             self.dial = None
 

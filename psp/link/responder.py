@@ -134,6 +134,7 @@ class Doors:
         give_index: Lets one lead to a handshake.
         release_index: Forgets one.
         resumable: Finds the link of a token; of this peer only.
+        add_token: Lets a token continue a link.
         is_full: Whether there are as many links as there may be.
     """
 
@@ -141,6 +142,7 @@ class Doors:
     give_index: Callable[[int, HalfOpen], None]
     release_index: Callable[[int], None]
     resumable: Callable[[bytes, NodeId | None], LinkId | None]
+    add_token: Callable[[LinkId, bytes], None]
     is_full: Callable[[], bool]
 
 
@@ -346,5 +348,10 @@ class Responder:
         half_open.resumed = self._doors.resumable(
             half_open.resume_token, half_open.peer
         )
+        if half_open.resumed is not None:
+            # The initiator may get the keys and never be heard using them; the next
+            # time it comes with their token.
+            token = half_open.hybrid.resume_token
+            self._doors.add_token(half_open.resumed, token)
         answer = KemAnswer(index, ciphertext, half_open.resumed is not None)
         return link_cell(CellCommand.LINK_KEM, answer.encode())

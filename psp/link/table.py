@@ -71,10 +71,15 @@ class LinkTable:
         best = up or [link for link in links if link.is_initiator]
         return best[-1] if best else None
 
-    def add_token(self, link: Link, token: bytes) -> None:
-        """Let ``token`` continue ``link``."""
+    def add_token(self, link_id: LinkId, token: bytes) -> None:
+        """Let ``token`` continue a link, as its newest; an unknown link is fine."""
+        link = self._links.get(link_id)
+        if link is None:
+            return
         name = sha256(token)
-        self._by_token[name] = link.link_id
+        self._by_token[name] = link_id
+        if name in link.tokens:
+            link.tokens.remove(name)
         link.tokens.append(name)
         while len(link.tokens) > MAX_TOKENS:
             self._by_token.pop(link.tokens.popleft(), None)

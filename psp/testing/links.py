@@ -191,6 +191,10 @@ class LinkWire:
         """Put a packet of nobody's on the wire; it is not tampered with."""
         self._fly(packet, delay)
 
+    def forget_flying(self) -> None:
+        """Lose every packet that is under way."""
+        self._flying.clear()
+
     def flush(self, host: Host) -> list[Packet]:
         """Send what a host has to send and read its events; return the packets."""
         packets: list[Packet] = []

@@ -166,6 +166,27 @@ def test_a_link_survives_an_outage(kind: str, outage: float) -> None:
     assert initiator.closed == relay.closed == []
 
 
+def test_keys_that_only_the_initiator_got_do_not_cost_the_circuits() -> None:
+    wire = LinkWire()
+    client, relay = connected(wire)
+    there = client.opened[0].link
+    resumed = client.machine.stats.resumed
+    assert wire.run_until(lambda: client.machine.stats.resumed > resumed, within=125)
+
+    # Nothing arrives from now on, until the relay has forgotten the new keys.
+    wire.tamper = lambda _: []
+    wire.forget_flying()
+    wire.run(20)
+    assert relay.machine.stats.drop_half_open == 1
+    wire.tamper = None
+    wire.run(6)
+    wire.send(client, there, [circuit_cell(1)])
+    wire.run(1)
+
+    assert numbers(relay) == [1]
+    assert client.closed == relay.closed == []
+
+
 def test_a_silent_endpoint_is_left_for_another_and_circuits_live_on() -> None:
     wire = LinkWire()
     relay = wire.relay(RELAY)

@@ -205,6 +205,7 @@ def make_responder(stats: LinkStats) -> tuple[Responder, Indexes[HalfOpen], Node
             give_index=indexes.give,
             release_index=indexes.release,
             resumable=lambda token, peer: None,
+            add_token=lambda link, token: None,
             is_full=lambda: False,
         ),
         stats=stats,

@@ -3,7 +3,7 @@
 import pytest
 
 from psp.errors import LocalProtocolError
-from psp.ids import NodeId
+from psp.ids import LinkId, NodeId
 from psp.link.config import LinkConfig
 from psp.link.link import Link
 from psp.link.stats import LinkStats
@@ -59,8 +59,8 @@ def test_a_token_leads_to_its_link_for_its_peer_only() -> None:
     table = LinkTable()
     ours, client = link(table, PEER), link(table, None)
 
-    table.add_token(ours, b"a" * 16)
-    table.add_token(client, b"b" * 16)
+    table.add_token(ours.link_id, b"a" * 16)
+    table.add_token(client.link_id, b"b" * 16)
 
     assert table.of_token(b"a" * 16, PEER) == ours.link_id
     assert table.of_token(b"a" * 16, None) is None
@@ -75,8 +75,9 @@ def test_tokens_are_bounded_and_the_oldest_goes() -> None:
     ours = link(table, PEER)
 
     for number in range(MAX_TOKENS + 1):
-        table.add_token(ours, number.to_bytes(16))
+        table.add_token(ours.link_id, number.to_bytes(16))
 
+    table.add_token(LinkId(99), b"no such link ...")
     assert table.of_token((0).to_bytes(16), PEER) is None
     assert table.of_token((1).to_bytes(16), PEER) == ours.link_id
     assert len(ours.tokens) == MAX_TOKENS
