@@ -24,7 +24,6 @@ from psp.directory.trusted import RegistryRefusedError
 from psp.entropy import Entropy
 from psp.errors import ConfigError, DecodeError
 from psp.ids import NodeId
-from psp.link.config import LinkConfig
 from psp.link.machine import LinkMachine
 from psp.runtime import keyfiles
 from psp.runtime.driver import TrainSocket
@@ -34,9 +33,11 @@ from psp.runtime.membership import follow_registry, open_registry
 from psp.runtime.metrics import MetricsServer
 from psp.runtime.statefile import StateFile
 from psp.runtime.udp import UdpSocket
-from psp.units import UnixTime
+from psp.units import Seconds, UnixTime
 from relay.machine import RelayMachine
 from relay.service import RelayService
+
+_SAVE_EVERY = Seconds(60.0)
 
 
 class RelayNode:
@@ -78,7 +79,7 @@ class RelayNode:
             config.state_dir / "relay.json", form="psp-relay", version=1
         )
         self._links = LinkMachine(
-            LinkConfig(),
+            config.link,
             network=self.registry.network,
             entropy=entropy,
             identity=identity,
@@ -142,7 +143,8 @@ class RelayNode:
                     self._know_members,
                     self._log,
                 )
-            )
+            ),
+            asyncio.create_task(self._save_now_and_then()),
         ]
         self._log.info("relay_started", discovery=self.is_discovery_node)
 
@@ -159,8 +161,7 @@ class RelayNode:
             await self.metrics.close()
         if isinstance(self._udp, UdpSocket):
             self._udp.close()
-        timestamps = base64.b64encode(self._links.export_timestamps()).decode()
-        self._state.save({"link_timestamps": timestamps})
+        self._save()
         self._log.info("relay_stopped", **status)
 
     @property
@@ -217,6 +218,16 @@ class RelayNode:
             raise ConfigError(
                 f"{self._state.path} is damaged; remove it to start anew"
             ) from None
+
+    def _save(self) -> None:
+        """Keep the newest handshake times: older handshakes stay refused (R-LNK-3)."""
+        timestamps = base64.b64encode(self._links.export_timestamps()).decode()
+        self._state.save({"link_timestamps": timestamps})
+
+    async def _save_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_EVERY)
+            self._save()
 
     def _make_metrics(self, machine: RelayMachine) -> MetricsServer:
         registry = CollectorRegistry()

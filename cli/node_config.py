@@ -5,6 +5,7 @@ from pathlib import Path
 
 from discovery.config import DiscoveryConfig
 from presence.config import PresenceConfig
+from psp.link.config import LinkConfig
 from psp.runtime.membership import MembershipConfig
 from relay.config import RelayConfig
 
@@ -64,6 +65,7 @@ class NodeConfig:
         keys: Where the secrets are.
         listen: Where it listens.
         state_dir: A private directory for what must survive a restart.
+        link: Limits on handshakes and timing of links.
         relay: Limits of the relay.
         presence: Limits of presence point, gateway and DHT.
         discovery: Limits of publishing and serving the directory.
@@ -74,6 +76,7 @@ class NodeConfig:
     keys: KeysConfig
     listen: ListenConfig
     state_dir: Path
+    link: LinkConfig = field(default_factory=LinkConfig)
     relay: RelayConfig = field(default_factory=RelayConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)

@@ -18,6 +18,7 @@ from psp.directory.registry import RANDOM_PERIOD, period_of
 from psp.entropy import Entropy
 from psp.errors import ConfigError
 from psp.ids import NodeId
+from psp.link.config import LinkConfig
 from psp.netdoc import trusted_file
 from psp.netdoc.node_entry import SignedNode
 from psp.netdoc.node_record import NodeRecord
@@ -32,6 +33,9 @@ DEMO_NETWORK = Network(31_337, bytes(19) + b"\1")
 """A chain id that development chains use; no chain stands behind it."""
 
 HOST = "127.0.0.1"
+LOOPBACK_LINKS = LinkConfig(handshakes_per_second=1000.0, handshake_burst=1000)
+"""All processes share one address here: the limit per source would be one for all."""
+
 _LIFE = 2 * 86_400
 
 
@@ -171,6 +175,7 @@ def _make_relay(
         keys=keys,
         listen=ListenConfig(port=port, host=HOST),
         state_dir=home,
+        link=LOOPBACK_LINKS,
         metrics=MetricsConfig(enabled=False),
     )
     return SignedNode.sign(DEMO_NETWORK, record, identity), config

@@ -73,15 +73,15 @@ class Client:
         registry: TrustedFileRegistry,
         context: ClientContext,
         udp: TrainSocket,
+        *,
         identity: ClientIdentity | None,
+        state: ClientState,
     ) -> None:
         self.identity = identity
         self._config = config
         self._registry = registry
         self._context = context
-        self._state = ClientState(
-            StateFile(config.state_dir / "client.json", form="psp-client", version=1)
-        )
+        self._state = state
         links = LinkMachine(
             LinkConfig(),
             network=registry.network,
@@ -215,7 +215,7 @@ class Client:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._network.close()
-        self._state.save(self._lookup.highest)
+        self._save()
 
     def _own_identity(self) -> ClientIdentity:
         if self.identity is None:
@@ -229,10 +229,13 @@ class Client:
             self._context.entropy,
         )
 
+    def _save(self) -> None:
+        self._state.save(self._lookup.highest, self._registry.sequence)
+
     async def _save_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_EVERY)
-            self._state.save(self._lookup.highest)
+            self._save()
 
 
 @asynccontextmanager
@@ -258,13 +261,20 @@ async def connect(
     Raises:
         ConfigError: If a setting is wrong or a file is missing or damaged.
     """
-    registry = open_registry(config.membership, UnixTime(int(unix_time())))
-    context = ClientContext(
-        registry, entropy or SystemEntropy(), unix_time, log or logger("client")
+    entropy = entropy or SystemEntropy()
+    state_file = StateFile(
+        config.state_dir / "client.json", form="psp-client", version=1
     )
+    state = ClientState(state_file, identity, entropy)
+    registry = open_registry(
+        config.membership, UnixTime(int(unix_time())), state.registry_sequence
+    )
+    context = ClientContext(registry, entropy, unix_time, log or logger("client"))
     socket = UdpSocket((config.bind, config.port)) if udp is None else udp
     try:
-        client = Client(config, registry, context, socket, identity)
+        client = Client(
+            config, registry, context, socket, identity=identity, state=state
+        )
         try:
             yield client
         finally:

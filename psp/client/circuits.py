@@ -16,6 +16,8 @@ from statistics import median
 from psp.client.circuit import Circuit, CircuitError
 from psp.client.context import ClientContext
 from psp.client.network import ClientNetwork
+from psp.directory.trusted import CLOCK_TOLERANCE
+from psp.errors import PspError
 from psp.ids import NodeId
 from psp.netdoc.node_record import NodeRecord
 from psp.path.selection import NoPathError, Path, PathSelector, Purpose
@@ -47,6 +49,10 @@ class BuilderConfig:
     suspect_for: Seconds = Seconds(60.0)
     ping_within: Seconds = Seconds(0.4)
     network_up_for: Seconds = Seconds(10.0)
+
+
+class RegistryExpiredError(PspError):
+    """No new circuits: what is known of the relays is too old (R-RPC-2)."""
 
 
 class CircuitBuilder:
@@ -86,7 +92,11 @@ class CircuitBuilder:
         Raises:
             NoPathError: If there is no path.
             CircuitError: If no build succeeded in time.
+            RegistryExpiredError: If nobody vouches for the relays any more.
         """
+        expires = self._context.registry.expires + CLOCK_TOLERANCE
+        if self._context.unix_time() >= expires:
+            raise RegistryExpiredError("the registry has expired; fetch a newer file")
         wish = _Wish(purpose, last, frozenset(avoid), second_guard)
         race = _Race(self, wish)
         try:

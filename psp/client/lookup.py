@@ -7,7 +7,7 @@ and *unknown* apart, because "nobody told me" is not "she is not there".
 
 import asyncio
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psp.client.circuit import Circuit
 from psp.client.circuits import CircuitBuilder
@@ -16,13 +16,10 @@ from psp.client.directory import Directory
 from psp.errors import DecodeError, PspError
 from psp.ids import NodeId, UserId
 from psp.netdoc.contact_card import ContactCard
-from psp.netdoc.presence_inner import Presence, open_record
+from psp.netdoc.presence_inner import Presence, read_records
 from psp.netdoc.presence_record import (
     SLOTS,
-    OuterRecord,
     locations_at,
-    newest,
-    parse,
 )
 from psp.path.selection import Purpose
 from psp.units import Seconds
@@ -55,7 +52,7 @@ class LookupResult:
         state: On line, off line, or not known.
         points: Where to introduce oneself, newest record first; empty unless on line.
         answers: How many gateways answered.
-        refused: Records that did not verify.
+        refused: Records that did not verify, or were older than others.
     """
 
     state: PresenceState
@@ -66,14 +63,19 @@ class LookupResult:
 
 @dataclass(slots=True)
 class _Findings:
-    outers: list[OuterRecord]
+    records: set[bytes] = field(default_factory=set)
+    has_valid: bool = False
     answers: int = 0
     empty: int = 0
-    refused: int = 0
 
 
 class Lookup:
-    """Looks users up; remembers the newest record seen of each."""
+    """Looks users up.
+
+    Attributes:
+        highest: By user and slot, the highest sequence seen, so that nobody can show
+            the past.
+    """
 
     def __init__(
         self, context: ClientContext, circuits: CircuitBuilder, directory: Directory
@@ -81,7 +83,7 @@ class Lookup:
         self._context = context
         self._directory = directory
         self._circuits = circuits
-        self.highest: dict[UserId, int] = {}
+        self.highest: dict[UserId, dict[int, int]] = {}
 
     async def find(self, card: ContactCard) -> LookupResult:
         """Look a user up.
@@ -91,9 +93,9 @@ class Lookup:
         """
         if card.network != self._context.registry.network:
             raise DecodeError("the contact card is of another network")
-        findings = _Findings([])
+        findings = _Findings()
         asked: list[NodeId] = []
-        while len(asked) < MAX_GATEWAYS and not findings.outers:
+        while len(asked) < MAX_GATEWAYS and not findings.has_valid:
             wanted = FIRST_GATEWAYS if not asked else MAX_GATEWAYS - len(asked)
             gateways = self._directory.sources(wanted, asked)
             if not gateways:
@@ -112,7 +114,7 @@ class Lookup:
         pending: set[asyncio.Task[None]] = set(tasks)
         try:
             while pending:
-                within = SECOND_OPINION if findings.outers else None
+                within = SECOND_OPINION if findings.has_valid else None
                 done, pending = await asyncio.wait(
                     pending, timeout=within, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -154,46 +156,29 @@ class Lookup:
             for slot in range(SLOTS)
         ]
         answers = [Found.decode(data) for data in await asyncio.gather(*requests)]
-        locations = [place for place in places.values() for _ in range(SLOTS)]
         findings.answers += 1
         if all(answer.state is FoundState.NO_RECORD for answer in answers):
             findings.empty += 1
-        for answer, location in zip(answers, locations, strict=True):
-            if answer.state is FoundState.RECORD:
-                self._take(answer.record, location, findings)
+        findings.records |= {
+            answer.record for answer in answers if answer.state is FoundState.RECORD
+        }
+        findings.has_valid = bool(self._read(card, findings))
 
-    def _take(self, record: bytes, location: bytes, findings: _Findings) -> None:
+    def _read(self, card: ContactCard, findings: _Findings) -> list[Presence]:
         registry = self._context.registry
-        try:
-            outer = parse(
-                record,
-                network=registry.network,
-                random_value=registry.random_value,
-                unix_now=self._context.unix_time(),
-                expected_location=location,
-            )
-        except DecodeError:
-            findings.refused += 1
-        else:
-            findings.outers.append(outer)
+        return read_records(
+            sorted(findings.records),
+            credential=card.credential,
+            network=registry.network,
+            random_value=registry.random_value,
+            unix_now=self._context.unix_time(),
+            is_relay=lambda node: registry.node(node) is not None,
+            floors=self.highest.get(card.identity, {}),
+        )
 
     def _judge(self, card: ContactCard, findings: _Findings) -> LookupResult:
-        found: list[Presence] = []
-        for outer in newest(findings.outers):
-            try:
-                found.append(
-                    open_record(
-                        outer,
-                        credential=card.credential,
-                        network=card.network,
-                        is_relay=lambda node: (
-                            self._context.registry.node(node) is not None
-                        ),
-                    )
-                )
-            except DecodeError:
-                findings.refused += 1
-        found = self._without_rollback(card.identity, found)
+        found = self._read(card, findings)
+        self._remember(card.identity, found)
         points = tuple(presence for presence in found if not presence.is_absence)
         if found and found[0].is_absence:
             state, points = PresenceState.OFFLINE, ()
@@ -203,17 +188,16 @@ class Lookup:
             state = PresenceState.OFFLINE
         else:
             state = PresenceState.UNKNOWN
-        return LookupResult(state, points, findings.answers, findings.refused)
+        refused = len(findings.records) - len(found)
+        return LookupResult(state, points, findings.answers, refused)
 
-    def _without_rollback(self, user: UserId, found: list[Presence]) -> list[Presence]:
-        """Refuse everything when all of it is older than what was seen before."""
+    def _remember(self, user: UserId, found: list[Presence]) -> None:
+        """Keep the highest sequence of each slot: older records are a rollback."""
         if not found:
-            return found
-        highest = max(presence.head.sequence for presence in found)
-        if highest < self.highest.get(user, 0):
-            return []
-        self.highest.pop(user, None)
-        self.highest[user] = highest
+            return
+        floors = self.highest.pop(user, {})
+        for presence in found:
+            floors[presence.head.slot] = presence.head.sequence
+        self.highest[user] = floors
         while len(self.highest) > MAX_REMEMBERED:
             del self.highest[next(iter(self.highest))]
-        return found

@@ -60,7 +60,8 @@ class Label(bytes, enum.Enum):
     DHT_ID = b"psp-dht-id"
     CONTACT_CARD = b"psp-contact-card"
 
-    # Key files at rest.
+    # Secrets at rest.
+    CLIENT_STATE = b"psp-client-state-v1"
     KEY_FILE = b"psp-key-file-v1"
 
 

@@ -67,7 +67,7 @@ class LinkConfig:
         handshake_burst: Handshakes a source may start at once (R-LNK-5).
         max_sources: Sources remembered; the one unheard longest is forgotten.
         load_handshakes: Handshakes per second that count as load, when cookies are
-            demanded: 20 % of a core at about 300 microseconds each (R-LNK-4).
+            demanded: 20 % of a core at 400 to 700 microseconds each (R-LNK-4).
         max_timestamps: Relays whose last handshake time is kept; oldest out. Above the
             number of registered nodes.
         max_ephemerals: Client handshakes remembered against replay; oldest out.
@@ -94,6 +94,6 @@ class LinkConfig:
     handshakes_per_second: float = 20.0
     handshake_burst: int = 5
     max_sources: int = 65_536
-    load_handshakes: float = 600.0
+    load_handshakes: float = 300.0
     max_timestamps: int = 65_536
     max_ephemerals: int = 65_536

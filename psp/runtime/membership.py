@@ -60,15 +60,24 @@ class MembershipConfig:
         return TrustAnchor(Network(self.chain_id, address), partners, self.threshold)
 
 
-def open_registry(config: MembershipConfig, unix_now: UnixTime) -> TrustedFileRegistry:
+def open_registry(
+    config: MembershipConfig, unix_now: UnixTime, lowest_sequence: int = 0
+) -> TrustedFileRegistry:
     """Read the registry for the first time.
+
+    Args:
+        config: Where it is and whose word counts.
+        unix_now: For its expiry.
+        lowest_sequence: Of the newest one this host has ever used.
 
     Raises:
         ConfigError: If the file is missing or refused; the text says why.
     """
     anchor = config.anchor()
     try:
-        return TrustedFileRegistry.open(_read(config.file), anchor, unix_now)
+        return TrustedFileRegistry.open(
+            _read(config.file), anchor, unix_now, lowest_sequence=lowest_sequence
+        )
     except RegistryRefusedError as error:
         raise ConfigError(f"{config.file}: {error}") from None
 
