@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TypeAlias, assert_never
 
-import structlog
-
 from psp.directory.registry import Registry, period_of
 from psp.ids import NodeId
 from psp.runtime.driver import Driver, TrainSocket
+from psp.runtime.logs import logger
 from psp.runtime.ports import CircuitHandler, CircuitPeer, LinkHandler, RefusedError
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import Reason
@@ -38,7 +37,7 @@ REGISTRY_CHECK = Seconds(30.0)
 
 Status: TypeAlias = dict[str, int | float]
 
-_log = structlog.get_logger("psp.relay")
+_log = logger("relay")
 
 
 class RelayCircuitPort:

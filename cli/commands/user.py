@@ -96,7 +96,6 @@ def lookup(
         "state": found.state.value,
         "presence_points": len(found.points),
         "answers": found.answers,
-        "refused_records": found.refused,
     }
     if json_output:
         print_json(figures)

@@ -7,6 +7,7 @@ on the way dies, the slot moves to another point.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from psp.client.circuit import Circuit
@@ -14,6 +15,7 @@ from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
 from psp.client.identity import ClientIdentity
 from psp.client.registration import (
+    ABSENCE_LIFETIME,
     PresenceRegistration,
     announce,
     new_registration,
@@ -43,6 +45,7 @@ class AnnouncerConfig:
         ping_within: A ping not answered by then is missed; two in a row move the slot.
         retry_after: First pause after a failure; doubles up to ``max_retry_after``.
         max_retry_after: Longest pause.
+        leave_within: How long leaving may take.
     """
 
     slots: int = 3
@@ -51,6 +54,7 @@ class AnnouncerConfig:
     ping_within: Seconds = Seconds(2.0)
     retry_after: Seconds = Seconds(0.5)
     max_retry_after: Seconds = Seconds(60.0)
+    leave_within: Seconds = Seconds(2.0)
 
 
 class Announcer:
@@ -86,7 +90,13 @@ class Announcer:
         ]
 
     async def stop(self) -> None:
-        """Stop announcing and close the circuits; records die within 30 minutes."""
+        """Say that the user is away, stop announcing and close the circuits.
+
+        Where that cannot be said in time, the records die within 30 minutes.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.leave_within):
+                await asyncio.gather(*map(self._leave, self.registrations.values()))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -96,6 +106,18 @@ class Announcer:
         """Return when at least ``points`` slots are announced."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.registrations) >= points)
+
+    async def _leave(self, registration: PresenceRegistration) -> None:
+        try:
+            await announce(
+                self._context,
+                self._identity,
+                registration,
+                self._next_sequence(),
+                ABSENCE_LIFETIME,
+            )
+        except PspError as error:
+            self._context.log.info("absence_failed", error=str(error))
 
     async def _keep(self, slot: int) -> None:
         pause = self.config.retry_after

@@ -52,13 +52,11 @@ class LookupResult:
         state: On line, off line, or not known.
         points: Where to introduce oneself, newest record first; empty unless on line.
         answers: How many gateways answered.
-        refused: Records that did not verify, or were older than others.
     """
 
     state: PresenceState
     points: tuple[Presence, ...]
     answers: int
-    refused: int
 
 
 @dataclass(slots=True)
@@ -188,8 +186,7 @@ class Lookup:
             state = PresenceState.OFFLINE
         else:
             state = PresenceState.UNKNOWN
-        refused = len(findings.records) - len(found)
-        return LookupResult(state, points, findings.answers, refused)
+        return LookupResult(state, points, findings.answers)
 
     def _remember(self, user: UserId, found: list[Presence]) -> None:
         """Keep the highest sequence of each slot: older records are a rollback."""

@@ -10,7 +10,7 @@ A record lives 30 minutes and is renewed every 10 over the same circuit, under b
 periods near midnight (R-PRE-1, R-PRE-3).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from psp.client.circuit import Circuit
 from psp.client.context import ClientContext
@@ -29,6 +29,8 @@ from psp.wire.relay_message import RelayCommand
 
 RECORD_LIFETIME = 1800
 """Seconds (SPEC.md section 6: half an hour)."""
+ABSENCE_LIFETIME = 86_400
+"""Seconds: a record that lives longer than half an hour says that the user is away."""
 
 
 @dataclass(slots=True)
@@ -72,8 +74,16 @@ async def announce(
     identity: ClientIdentity,
     registration: PresenceRegistration,
     sequence: int,
+    lifetime: int = RECORD_LIFETIME,
 ) -> int:
     """Register and publish, or renew; return how many discovery nodes store it.
+
+    Args:
+        context: What the client shares.
+        identity: Who registers.
+        registration: Where, over which circuit.
+        sequence: Higher than any before.
+        lifetime: Seconds; `ABSENCE_LIFETIME` for a signed absence.
 
     Raises:
         RequestError: If the presence point refuses or is silent.
@@ -82,13 +92,11 @@ async def announce(
     """
     issued = UnixTime(int(context.unix_time()))
     stored = 0
-    for period in periods_of(issued, RECORD_LIFETIME):
+    for period in periods_of(issued, lifetime):
         if context.registry.random_value(period) is None:
             continue  # a period nobody can look up yet
         day = identity.day_key(context.registry.network, period, context.entropy)
-        head = RecordHead.under(
-            day, registration.slot, sequence, issued, RECORD_LIFETIME
-        )
+        head = RecordHead.under(day, registration.slot, sequence, issued, lifetime)
         on_nodes = await _announce_period(context, identity, registration, day, head)
         stored = max(stored, on_nodes)
     registration.stored = stored
@@ -107,7 +115,7 @@ async def _announce_period(
         registration.point.node_id,
         primitives.x25519_public(registration.contact_private),
         registration.tag,
-        registration.point.endpoints[:2],
+        endpoints=(),  # the point's own, as it says in its answer
     )
     text = sign_registration(
         identity.user_id,
@@ -118,7 +126,7 @@ async def _announce_period(
         place=place,
     )
     answer = Registered.decode(await circuit.request(RelayCommand.REGISTER, text))
-    consented = Place(place.node_id, place.contact_key, place.tag, answer.endpoints)
+    consented = replace(place, endpoints=answer.endpoints)
     consent_text = consented.consent_text(network, head.encode())
     if not verify(place.node_id, consent_text, answer.cosignature):
         raise RemoteProtocolError("the presence point's co-signature does not verify")
