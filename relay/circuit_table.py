@@ -30,7 +30,7 @@ def destroy_cell(circuit_id: CircuitId, reason: Reason) -> bytes:
     return Cell(circuit_id, CellCommand.DESTROY, bytes((reason,))).encode()
 
 
-Opener = Callable[[bytes, Monotonic], bytes | None]
+Opener = Callable[[bytes, int, int], bytes | None]
 Sealer = Callable[[bytes], bytes]
 
 
@@ -44,9 +44,9 @@ class Lane:
     Attributes:
         circuit: Whose lane it is.
         key: The circuit's key.
-        open: `HopCircuit.open_forward`; None for a backward lane.
+        open: Of the forward layer; None for a backward lane.
         seal: Of the backward layer; for a backward lane.
-        end: Where the onion body ends in a cell from the next link.
+        end: Where the onion body ends in an arriving cell.
         pad: Zeros that fill a leaving cell behind its onion body.
         link: Where cells of this lane go; None when this hop is the last.
         head: First five bytes of the cells that go there.
@@ -69,9 +69,9 @@ class Lane:
         hop = circuit.hop
         self.circuit = circuit
         self.key = circuit.key
-        self.open: Opener | None = hop.open_forward if is_forward else None
+        self.open: Opener | None = hop.opening.open if is_forward else None
         self.seal: Sealer = _never if is_forward else hop.sealing.seal
-        self.end = hop.inner_end
+        self.end = hop.body_end if is_forward else hop.inner_end
         self.pad = hop.next_padding if is_forward else hop.padding
         self.link: LinkId | None = None
         self.head = b""

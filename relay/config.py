@@ -27,8 +27,6 @@ class RelayConfig:
         idle_circuit: A circuit without a cell either way for this long is closed. Above
             the 10 minutes between renewals of presence; its use is to find circuits
             whose DESTROY was lost.
-        extend_timeout: How long the next hop may take to answer CREATE, the link's
-            own handshake included; just above the asker's five tries (3.3 s).
         cookie_life: How long an established cookie waits for its second circuit, and
             how long a used one is remembered (R-PRE-5).
         max_cookies: Cookies waiting, joined or remembered; ESTABLISH is refused above.
@@ -47,7 +45,6 @@ class RelayConfig:
     neighbours: int = 4
     idle_link: Seconds = Seconds(180.0)
     idle_circuit: Seconds = Seconds(900.0)
-    extend_timeout: Seconds = Seconds(4.0)
     cookie_life: Seconds = Seconds(30.0)
     max_cookies: int = 4096
     service_outstanding: int = 1024

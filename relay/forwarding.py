@@ -21,6 +21,9 @@ from relay.stats import RelayStats
 
 _HEAD = HEADER.size
 _MESSAGE = int(Kind.MESSAGE)
+_UNCOMMON = 0xFF & ~int(Kind.AUDIO | Kind.KEY_FRAME)
+"""Any of these bits: not simply to be passed on."""
+
 _EARLY = int(Kind.EARLY)
 _BLOCK_END = 1 + MESSAGE_HEADER_SIZE + BLOCK_SIZE
 
@@ -81,14 +84,12 @@ class Forwarding:
                 continue
             opener = lane.open
             if opener is not None:
-                plaintext = opener(cell, now)
-                if plaintext is None:
-                    self.touched[lane.key] = lane.circuit
-                    continue
+                plaintext = opener(cell, _HEAD, lane.end)
+                if plaintext is None or plaintext[0] & _UNCOMMON or lane.out is None:
+                    plaintext = self._judge(lane.circuit, plaintext, now)
+                    if plaintext is None:
+                        continue
                 kind = plaintext[0]
-                if kind & _MESSAGE:
-                    self._splice(lane.circuit, plaintext, now)
-                    continue
                 leaving = lane.head + plaintext[1:] + lane.pad
                 forward += 1
             else:
@@ -131,6 +132,18 @@ class Forwarding:
         if not out:
             self._dirty.append(link)
         out.append(cell)
+
+    def _judge(
+        self, circuit: RelayCircuit, plaintext: bytes | None, now: Monotonic
+    ) -> bytes | None:
+        """Let the hop look at a cell; return it if it is to be passed on after all."""
+        judged = circuit.hop.judge(plaintext, now)
+        if judged is None:
+            self.touched[circuit.key] = circuit
+        elif judged[0] & _MESSAGE:
+            self._splice(circuit, judged, now)
+            return None
+        return judged
 
     def _splice(self, circuit: RelayCircuit, plaintext: bytes, now: Monotonic) -> None:
         """Give a block, whose shape the hop has checked, to the joined circuit."""

@@ -8,9 +8,10 @@
 Every cell is sealed twice by the source, opened and resealed by the measured relay, and
 opened by the sink, which counts only whole, fresh, unchanged blocks. The figure is the
 relay process's own CPU time, by its own accounting, over cells that arrived. The floor
-(`cli.bench.floor`) is measured before and after, in the same run.
+(`cli.bench.floor`) is measured just before and after each round.
 """
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from cli.bench.neighbours import Sink, Source, drain, flush, pump
 from cli.bench.processes import RelayProcess
 from psp.circuit.origin import OriginCircuit
 from psp.sansio import MAX_TRAIN
+from psp.wire.cell import CELL_SIZE
 from psp.wire.onion import BLOCK_SIZE
 from relay.config import RelayConfig
 
@@ -35,6 +37,9 @@ _WINDOW = 8
 
 _PATIENCE = 15e-6
 """Seconds per cell to wait before looking at what arrived: more than it takes."""
+
+_ROUNDS = 5
+"""Times that relay and floor are measured by turns; medians count."""
 
 _TAMPERED = 20
 """Cells changed on their way; below the 32 that close a circuit."""
@@ -54,6 +59,8 @@ class _Rig:
     relay: RelayProcess
     source: Source
     sink: Sink
+    floors: list[dict[str, float]]
+    batched: bool
 
     def build(self, count: int, hops: int = 2) -> list[OriginCircuit]:
         """Open circuits, a few at a time, and wait for them."""
@@ -80,40 +87,56 @@ def run(
     """Measure one relay; return figures by name. Takes a minute or two.
 
     Keys: ``us_per_cell`` (batched, 1 circuit), ``us_per_cell_1000_circuits``,
-    ``us_per_cell_unbatched``, the floors, ``batched_ratio`` and ``unbatched_ratio`` (cost
-    over floor), ``cpu_s_per_gb`` (of 1,200-byte cells), ``bytes_per_idle_circuit``,
+    ``us_per_cell_unbatched`` (no GSO or GRO anywhere), the floors, ``batched_ratio``,
+    ``batched_ratio_1000_circuits`` and ``unbatched_ratio`` (cost over floor), ``cpu_s_per_gb`` (of 1,200-byte cells), ``bytes_per_idle_circuit``,
     ``cells`` sent and ``tampered`` cells, none of which got through.
 
     Raises:
         BenchError: If cells were lost, or tampered ones were not.
     """
-    before = floor.run(rounds=3)
     batched = _measure(cells, idle_circuits, settle, batched=True)
     unbatched = _measure(cells // 4, 0, 0.0, batched=False)
-    after = floor.run(rounds=3)
-    floors = {key: (before[key] + after[key]) / 2 for key in before}
-    result = {
-        **floors,
-        **batched,
-        "us_per_cell_unbatched": unbatched["us_per_cell"],
-        "cells": batched["cells"] + unbatched["cells"],
-        "batched_ratio": batched["us_per_cell"] / floors["floor_us_per_cell"],
-        "unbatched_ratio": unbatched["us_per_cell"]
-        / floors["unbatched_floor_us_per_cell"],
+    return {
+        **batched.floors,
+        "us_per_cell": batched.one.cost,
+        "us_per_cell_1000_circuits": batched.many.cost,
+        "us_per_cell_unbatched": unbatched.one.cost,
+        "batched_ratio": batched.one.ratio,
+        "batched_ratio_1000_circuits": batched.many.ratio,
+        "unbatched_ratio": unbatched.one.ratio,
+        "cpu_s_per_gb": batched.one.cost * 1e9 / CELL_SIZE / 1e6,
+        "bytes_per_idle_circuit": batched.idle_cost,
+        "cells": batched.one.cells + batched.many.cells + unbatched.one.cells,
+        "tampered": 2.0 * _TAMPERED,
     }
-    result["cpu_s_per_gb"] = result["us_per_cell"] * 1e9 / 1200 / 1e6
-    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    one: "_Cost"
+    many: "_Cost"
+    idle_cost: float
+    floors: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """Microseconds per cell, the same over the floor, and how many cells."""
+
+    cost: float = 0.0
+    ratio: float = 0.0
+    cells: float = 0.0
 
 
 def _measure(
     cells: int, idle_circuits: int, settle: float, *, batched: bool
-) -> dict[str, float]:
+) -> _Figures:
     with RelayProcess(CONFIG, batched=batched) as relay:
         source, sink = Source(batched=batched), Sink(CONFIG)
         known = [relay.node, sink.node]
         sink.introduce(known)
         relay.introduce(known)
-        rig = _Rig(relay, source, sink)
+        rig = _Rig(relay, source, sink, floors=[], batched=batched)
         try:
             return _figures(rig, cells, idle_circuits, settle)
         finally:
@@ -121,20 +144,34 @@ def _measure(
             sink.udp.close()
 
 
-def _figures(
-    rig: _Rig, cells: int, idle_circuits: int, settle: float
-) -> dict[str, float]:
+def _figures(rig: _Rig, cells: int, idle_circuits: int, settle: float) -> _Figures:
     circuits = rig.build(1)
-    _stream(rig, circuits, cells // 10)
-    figures = {"us_per_cell": _stream(rig, circuits, cells), "cells": float(cells)}
+    one = _cost(rig, circuits, cells)
     _tamper(rig, circuits[0])
-    figures["tampered"] = float(_TAMPERED)
+    many, idle_cost = _Cost(), 0.0
     if idle_circuits:
         circuits += rig.build(idle_circuits)
-        figures["bytes_per_idle_circuit"] = _idle_cost(rig, idle_circuits, settle)
-        _stream(rig, circuits[:1000], cells // 10)
-        figures["us_per_cell_1000_circuits"] = _stream(rig, circuits[:1000], cells)
-    return figures
+        idle_cost = _idle_cost(rig, idle_circuits, settle)
+        many = _cost(rig, circuits[:1000], cells)
+    floors = {
+        key: statistics.median(floors[key] for floors in rig.floors)
+        for key in rig.floors[0]
+    }
+    return _Figures(one, many, idle_cost, floors)
+
+
+def _cost(rig: _Rig, circuits: list[OriginCircuit], cells: int) -> _Cost:
+    """Measure cost and floor by turns, so that both meet the same mood."""
+    _stream(rig, circuits, cells // 10)
+    name = "floor_us_per_cell" if rig.batched else "unbatched_floor_us_per_cell"
+    costs, ratios = [], []
+    for _ in range(_ROUNDS):
+        before = floor.run(rounds=1)
+        costs.append(_stream(rig, circuits, cells // _ROUNDS))
+        after = floor.run(rounds=1)
+        rig.floors.extend((before, after))
+        ratios.append(2 * costs[-1] / (before[name] + after[name]))
+    return _Cost(statistics.median(costs), statistics.median(ratios), float(cells))
 
 
 def _idle_cost(rig: _Rig, circuits: int, settle: float) -> float:

@@ -129,7 +129,14 @@ class HopCircuit(HopLayer):
             shape was checked; None when nothing is left for the caller to do but to
             look for cells and events.
         """
-        plaintext = self.opening.open(cell, 5, self.body_end)
+        return self.judge(self.opening.open(cell, 5, self.body_end), now)
+
+    def judge(self, plaintext: bytes | None, now: Monotonic) -> bytes | None:
+        """Do what `open_forward` does once a cell is opened.
+
+        For loops that open cells themselves: what has no kind bits but audio and key
+        frame, and a next hop to go to, needs no judgement.
+        """
         if plaintext is None:
             self._count_bad(now)
             return None
