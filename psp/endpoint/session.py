@@ -16,7 +16,7 @@ from psp.crypto.layer import OpeningLayer, SealingLayer
 from psp.crypto.session import SessionKeys
 from psp.endpoint.channel import MessageChannel
 from psp.endpoint.legs import LegConfig, Legs
-from psp.errors import RemoteProtocolError
+from psp.errors import DecodeError, RemoteProtocolError
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import Reason
 from psp.wire.onion import Kind
@@ -199,8 +199,10 @@ class Session:
                     datagrams.append(content)
                 else:
                     self._receive_control(leg, kind, content, now)
-            except RemoteProtocolError:
+            except DecodeError:
                 self.stats.malformed += 1
+            except RemoteProtocolError:
+                self._end(Reason.PROTOCOL)
         if datagrams:
             self.stats.datagrams_received += len(datagrams)
             self._events.append(DatagramsReceived(datagrams))
@@ -224,8 +226,11 @@ class Session:
         """Return when to call `handle_timeout` and `blocks_to_send`."""
         if self.is_closed:
             return None
-        candidates = [self.legs.next_timeout(), self._channel.next_timeout()]
-        candidates.append(Monotonic(self._heard_at + self.config.give_up_after))
+        candidates = [self.legs.next_timeout()]
+        if len(self.legs):  # pieces cannot be sent again without
+            candidates.append(self._channel.next_timeout())
+        limit = self.config.give_up_after if self._is_silent else self._silent_after
+        candidates.append(Monotonic(self._heard_at + limit))
         return min(due for due in candidates if due is not None)
 
     def handle_timeout(self, now: Monotonic) -> None:
@@ -235,12 +240,17 @@ class Session:
         for leg in self.legs.lost(now):
             self.legs.remove(leg)
             self._events.append(LegLost(leg))
-        silent = now - self._heard_at >= self.config.legs.suspect_after * 1.5
+        silent = now >= self._heard_at + self._silent_after
         if silent and not self._is_silent:
             self._events.append(SessionSilent())
         self._is_silent = silent
-        if now - self._heard_at >= self.config.give_up_after:
+        if now >= self._heard_at + self.config.give_up_after:
             self._end(Reason.TIMEOUT)
+
+    @property
+    def _silent_after(self) -> float:
+        """Seconds; later than a leg is left for another that is well."""
+        return min(self.config.legs.suspect_after * 1.5, self.config.give_up_after)
 
     def _queue(self, kind: Kind, plain: bytes) -> None:
         if len(self._outgoing) >= MAX_OUTGOING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psp.endpoint.channel import MAX_MESSAGE_BYTES, WINDOW, MessageChannel
+from psp.endpoint.channel import MAX_MESSAGE_BYTES, MAX_QUEUED, WINDOW, MessageChannel
 from psp.errors import LocalProtocolError, RemoteProtocolError
 from psp.units import Monotonic
 from psp.wire.session_block import MAX_PIECE, Ack, Piece
@@ -57,17 +57,21 @@ def test_a_longer_message_is_refused_at_both_ends():
     with pytest.raises(LocalProtocolError):
         MessageChannel().send(bytes(MAX_MESSAGE_BYTES + 1))
     with pytest.raises(RemoteProtocolError):
-        for sequence in range(100):
-            receiver.receive_piece(Piece(sequence, False, bytes(MAX_PIECE)))
+        _receive_all(receiver, 100)
+
+
+def _receive_all(receiver: MessageChannel, count: int) -> None:
+    for sequence in range(count):
+        receiver.receive_piece(Piece(sequence, is_last=False, data=bytes(MAX_PIECE)))
 
 
 def test_a_peer_far_ahead_fills_no_memory():
     receiver = MessageChannel()
 
     for sequence in range(2, 10_000):
-        assert receiver.receive_piece(Piece(sequence, True, b"x")) == []
-    assert len(receiver.receive_piece(Piece(0, True, b"0"))) == 1
-    assert len(receiver.receive_piece(Piece(1, True, b"1"))) == WINDOW
+        assert receiver.receive_piece(Piece(sequence, is_last=True, data=b"x")) == []
+    assert len(receiver.receive_piece(Piece(0, is_last=True, data=b"0"))) == 1
+    assert len(receiver.receive_piece(Piece(1, is_last=True, data=b"1"))) == WINDOW
 
 
 def test_no_more_than_a_window_is_under_way():
@@ -82,9 +86,11 @@ def test_no_more_than_a_window_is_under_way():
 def test_an_endless_queue_is_refused():
     sender = MessageChannel()
 
+    for _ in range(MAX_QUEUED):
+        sender.send(b"x")
+
     with pytest.raises(LocalProtocolError, match="already wait"):
-        for _ in range(2000):
-            sender.send(b"x")
+        sender.send(b"x")
 
 
 def test_sequence_numbers_wrap():
