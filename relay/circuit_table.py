@@ -12,12 +12,12 @@ Bounds: `relay.circuits` refuses what is above the limits of `relay.policy`.
 
 from collections.abc import Callable, Iterator
 
+from psp.circuit.blocks import BLOCK_PADDING
 from psp.circuit.hop import HopCircuit
 from psp.errors import LocalProtocolError
 from psp.ids import CircuitId, LinkId
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import HEADER, Cell, CellCommand, Reason
-from psp.wire.onion import BLOCK_SIZE, message_capacity
 
 
 def relay_head(circuit_id: CircuitId) -> bytes:
@@ -82,10 +82,10 @@ class Lane:
         """Away from the origin: a layer is opened here, otherwise sealed."""
         return self.open is not None
 
-    def lead_to(self, link: LinkId, circuit_id: CircuitId, out: list[bytes]) -> None:
+    def lead_to(self, link: LinkId, head: bytes, out: list[bytes]) -> None:
         """Send this lane's cells over ``link`` from now on."""
         self.link = link
-        self.head = relay_head(circuit_id)
+        self.head = head
         self.out = out
 
     def end_here(self) -> None:
@@ -116,12 +116,12 @@ class RelayCircuit:
         was_joined: Whether it ever had a partner.
         block_pad: Zeros after a session block in a message of this hop.
         created: When.
-        activity: Cells seen by the last sweep, and when that number last changed.
+        seen: Cells seen when `quiet_for` last looked.
+        quiet_since: When that number last changed.
     """
 
     __slots__ = (
         "_sealed_before",
-        "activity",
         "backward",
         "block_pad",
         "created",
@@ -133,6 +133,8 @@ class RelayCircuit:
         "partner",
         "previous",
         "previous_id",
+        "quiet_since",
+        "seen",
         "was_joined",
     )
 
@@ -152,9 +154,10 @@ class RelayCircuit:
         self.next_id = CircuitId(0)
         self.partner: RelayCircuit | None = None
         self.was_joined = False
-        self.block_pad = bytes(message_capacity(hop.hop) - BLOCK_SIZE)
+        self.block_pad = BLOCK_PADDING[hop.hop]
         self.created = now
-        self.activity = (0, now)
+        self.seen = 0
+        self.quiet_since = now
         self._sealed_before = hop.sealing.counter
         self.forward = Lane(self, is_forward=True)
         self.backward = Lane(self, is_forward=False)
@@ -172,9 +175,9 @@ class RelayCircuit:
     def quiet_for(self, now: Monotonic) -> Seconds:
         """Return how long no cell was seen, as far as calls of this method can tell."""
         seen = self.cells_forward + self.cells_backward
-        if seen != self.activity[0]:
-            self.activity = (seen, now)
-        return Seconds(now - self.activity[1])
+        if seen != self.seen:
+            self.seen, self.quiet_since = seen, now
+        return Seconds(now - self.quiet_since)
 
 
 class CircuitTable:
@@ -220,8 +223,8 @@ class CircuitTable:
     def add(self, circuit: RelayCircuit, out: list[bytes]) -> None:
         """Take in a circuit that ends here; ``out`` leads to its previous link."""
         self._circuits[circuit.key] = circuit
-        circuit.backward.lead_to(circuit.previous, circuit.previous_id, out)
-        head = relay_head(circuit.previous_id)
+        head = circuit.hop.head
+        circuit.backward.lead_to(circuit.previous, head, out)
         self.lanes(circuit.previous)[head] = circuit.forward
 
     def extend(
@@ -233,8 +236,9 @@ class CircuitTable:
     ) -> None:
         """Let a circuit go on over ``link``."""
         circuit.next, circuit.next_id = link, circuit_id
-        circuit.forward.lead_to(link, circuit_id, out)
-        self.lanes(link)[relay_head(circuit_id)] = circuit.backward
+        head = relay_head(circuit_id)
+        circuit.forward.lead_to(link, head, out)
+        self.lanes(link)[head] = circuit.backward
 
     def cut(self, circuit: RelayCircuit) -> None:
         """Let a circuit end here again."""
