@@ -28,14 +28,20 @@ from relay.circuit_table import CircuitTable, RelayCircuit, destroy_cell
 from relay.extending import Extending
 from relay.forwarding import Forwarding
 from relay.link_ends import LinkEnd, LinkEnds
+from relay.policy import TokenBucket
 from relay.stats import RelayStats
+
+
+UNKNOWN_RATE = 50.0
+"""Cells of unknown circuits that are answered with DESTROY, per second, so that a
+neighbour that missed a DESTROY learns of it (SPEC.md section 2)."""
 
 
 class Circuits:
     """Opens and ends circuits.
 
     Attributes:
-        ended: Circuits that ended, with the reason, for the machine to take.
+        ended: Circuits that ended, the reason, and the next link; for the machine.
         may_admit: Whether memory allows new circuits; kept up to date by the machine.
     """
 
@@ -51,7 +57,7 @@ class Circuits:
         onion_privates: Sequence[bytes],
         entropy: Entropy,
     ) -> None:
-        self.ended: list[tuple[RelayCircuit, Reason]] = []
+        self.ended: list[tuple[RelayCircuit, Reason, LinkId | None]] = []
         self.may_admit = True
         self._ends = ends
         self._extending = extending
@@ -62,6 +68,7 @@ class Circuits:
         self._onion_privates = tuple(onion_privates)
         self._entropy = entropy
         self._keys = 0
+        self._strays = TokenBucket(UNKNOWN_RATE, int(UNKNOWN_RATE), Monotonic(0.0))
 
     def set_onion_keys(self, onion_privates: Sequence[bytes]) -> None:
         """Use new onion keys, the current one first (R-CIR-5)."""
@@ -96,6 +103,12 @@ class Circuits:
         else:
             self._next_closed(lane.circuit, reason, now)
 
+    def unknown(self, link: LinkId, circuit_id: CircuitId, now: Monotonic) -> None:
+        """Take in a RELAY cell of a circuit that is not here."""
+        self._stats.cells_unknown += 1
+        if not self._extending.is_known(link, circuit_id) and self._strays.take(now):
+            self.tell_destroyed(link, circuit_id, Reason.NONE)
+
     def truncate(self, circuit: RelayCircuit, now: Monotonic) -> None:
         """Let a circuit end here, as its origin wants."""
         self._extending.end(circuit, Reason.REQUESTED, now, tell_next=True)
@@ -113,6 +126,7 @@ class Circuits:
         if self._table.by_key(circuit.key) is None:
             return
         self._extending.end(circuit, reason, now, tell_next=True)
+        following = circuit.next
         self._cut(circuit, now, tell=reason)
         self._table.remove(circuit)
         self._ends.release(circuit.previous, circuit.previous_id, now)
@@ -120,7 +134,7 @@ class Circuits:
             self.tell_destroyed(circuit.previous, circuit.previous_id, reason)
         circuit.hop.close()
         self._forwarding.touched.pop(circuit.key, None)
-        self.ended.append((circuit, reason))
+        self.ended.append((circuit, reason, following))
 
     def link_closed(self, link: LinkId, now: Monotonic) -> int:
         """End, or cut, whatever ran over a link; return how many circuits that were."""

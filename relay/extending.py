@@ -102,8 +102,8 @@ class Extending:
 
     def begin(
         self, circuit: RelayCircuit, event: ExtendRequested, now: Monotonic
-    ) -> LinkId | None:
-        """Begin to extend a circuit; return the link that is needed for it."""
+    ) -> None:
+        """Begin to extend a circuit, or refuse."""
         reason = self._why_not(circuit, event)
         link = end = None
         if reason is None:
@@ -113,7 +113,7 @@ class Extending:
                 reason = Reason.RESOURCE_LIMIT
         if reason is not None or link is None or end is None:
             self._refuse(circuit, event.stream_id, reason or Reason.LINK_CLOSED, now)
-            return None
+            return
         circuit_id = end.ids.allocate(_InUse(self, link), now)
         hop = circuit.hop.hop + 1
         creation = Creation(circuit_id, hop, event.client_handshake, now)
@@ -121,7 +121,6 @@ class Extending:
         self._extensions[key] = _Extension(circuit, event.stream_id, creation)
         self._of_circuit[circuit.key] = key
         self._drive(key, now)
-        return link
 
     def created(
         self, link: LinkId, circuit_id: CircuitId, body: bytes, now: Monotonic

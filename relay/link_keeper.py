@@ -44,12 +44,8 @@ class LinkKeeper:
             return None
         return self._links.open(node_id, list(node.endpoints), now)
 
-    def used(self, link: LinkId) -> None:
-        """A circuit more needs a link."""
-        self._mesh.link_used(link)
-
     def touch(self, link: LinkId | None, now: Monotonic) -> None:
-        """A link was used, or lost a circuit: it is idle from now on, or not at all."""
+        """A link was opened, used without a circuit, or lost one: look at it later."""
         if link is not None and not self._extending.count_on(link):
             self._mesh.link_idle(link, now)
 
@@ -66,7 +62,8 @@ class LinkKeeper:
         for node_id in self._mesh.due(now):
             self.link_to(node_id, now)
         for link in self._mesh.expired(now):
-            if self._links.peer(link) in self._mesh.neighbours:
+            is_standing = self._links.peer(link) in self._mesh.neighbours
+            if is_standing or self._extending.count_on(link):
                 self._mesh.link_idle(link, now)
-            elif not self._extending.count_on(link):
+            else:
                 self._links.close(link, now)

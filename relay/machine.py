@@ -33,17 +33,13 @@ from relay.forwarding import Forwarding
 from relay.link_ends import LinkEnds
 from relay.link_keeper import LinkKeeper
 from relay.mesh import Mesh
-from relay.policy import Memory, TokenBucket
+from relay.policy import Memory
 from relay.rendezvous_point import RendezvousPoint
 from relay.requests import Requests
 from relay.scheduler import Scheduler
 from relay.service_exchange import ServiceExchange
 from relay.stats import RelayStats
 from relay.upkeep import Upkeep
-
-UNKNOWN_RATE = 50.0
-"""Cells for unknown circuits that are answered with DESTROY, per second, so that a
-neighbour that missed a DESTROY learns of it. Our choice."""
 
 HOUSEKEEPING = Seconds(1.0)
 
@@ -129,7 +125,6 @@ class RelayMachine:
             stats=self.stats,
         )
         self._memory = Memory(self.config)
-        self._unknown = TokenBucket(UNKNOWN_RATE, int(UNKNOWN_RATE), Monotonic(0.0))
         self._housekeeping = Monotonic(0.0)
         self._now = Monotonic(0.0)
         self._is_stale = True
@@ -348,19 +343,13 @@ class RelayMachine:
             case CellCommand.DESTROY:
                 reason = Reason.from_wire(body[0])
                 self._circuits.destroyed(link, circuit_id, reason, now)
+                self._keeper.touch(link, now)
             case CellCommand.RELAY:
-                self._unknown_circuit(link, circuit_id, now)
+                self._circuits.unknown(link, circuit_id, now)
             case CellCommand.SERVICE:
                 self._receive_service(link, body, now)
             case _:
                 self.stats.cells_malformed += 1
-
-    def _unknown_circuit(
-        self, link: LinkId, circuit_id: CircuitId, now: Monotonic
-    ) -> None:
-        self.stats.cells_unknown += 1
-        if not self._extending.is_known(link, circuit_id) and self._unknown.take(now):
-            self._circuits.tell_destroyed(link, circuit_id, Reason.NONE)
 
     def _receive_service(self, link: LinkId, body: bytes, now: Monotonic) -> None:
         peer = self.links.peer(link)

@@ -83,12 +83,8 @@ class Mesh:
             self._attempts.set(node_id, Monotonic(now + RETRY))
         return nodes
 
-    def link_used(self, link: LinkId) -> None:
-        """A circuit runs over ``link``: keep it."""
-        self._idle.cancel(link)
-
     def link_idle(self, link: LinkId, now: Monotonic) -> None:
-        """No circuit runs over ``link``, or it served some other purpose just now."""
+        """No circuit runs over ``link`` as of now: it expires after `idle_link`."""
         self._idle.set(link, Monotonic(now + self._config.idle_link))
 
     def link_closed(self, link: LinkId) -> None:
@@ -96,10 +92,10 @@ class Mesh:
         self._idle.cancel(link)
 
     def expired(self, now: Monotonic) -> list[LinkId]:
-        """Return links that were idle for long enough, each once.
+        """Return links to look at again, each once.
 
-        The owner closes those that are no neighbour's and calls ``link_idle`` again for
-        the others.
+        The owner closes those that are idle and no neighbour's, and calls ``link_idle``
+        again for the others.
         """
         return self._idle.pop_expired(now)
 

@@ -68,14 +68,16 @@ class Upkeep:
     def opened(self, circuit: RelayCircuit, now: Monotonic) -> None:
         """Take in a new circuit."""
         self._deadlines.set(circuit.key, circuit.hop.next_timeout() or now)
-        self._keeper.used(circuit.previous)
 
     def settle(self, now: Monotonic) -> None:
         """Handle what hops have to say until nothing is left, and bury the dead."""
         touched = self._forwarding.touched
         while touched or self._circuits.ended:
             while self._circuits.ended:
-                self._bury(*self._circuits.ended.pop(), now)
+                circuit, reason, following = self._circuits.ended.pop()
+                self._bury(circuit, reason, now)
+                self._keeper.touch(circuit.previous, now)
+                self._keeper.touch(following, now)
             if touched:
                 _, circuit = touched.popitem()
                 self._hear(circuit, now)
@@ -122,9 +124,7 @@ class Upkeep:
     def _act(self, circuit: RelayCircuit, event: HopEvent, now: Monotonic) -> None:
         match event:
             case ExtendRequested():
-                link = self._extending.begin(circuit, event, now)
-                if link is not None:
-                    self._keeper.used(link)
+                self._extending.begin(circuit, event, now)
             case TruncateRequested():
                 following = circuit.next
                 self._circuits.truncate(circuit, now)
@@ -149,7 +149,6 @@ class Upkeep:
             partner.partner = None
             self._circuits.close(partner, reason, now)
         circuit.partner = None
-        self._keeper.touch(circuit.previous, now)
         self._stats.circuits_closed[reason] += 1
         self._events.append(
             CircuitClosed(

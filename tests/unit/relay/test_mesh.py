@@ -77,13 +77,14 @@ def test_no_neighbours_can_be_configured():
     assert mesh.neighbours == ()
 
 
-def test_idle_link_expires_after_three_minutes_unless_used():
+def test_idle_link_expires_three_minutes_after_its_last_use():
     mesh = Mesh(RelayConfig(), NODES[0])
     for number in (1, 2, 3):
         mesh.link_idle(LinkId(number), NOW)
-    mesh.link_used(LinkId(2))
+    mesh.link_idle(LinkId(2), Monotonic(NOW + 100.0))
     mesh.link_closed(LinkId(3))
 
     assert mesh.expired(Monotonic(NOW + 179.9)) == []
     assert mesh.expired(Monotonic(NOW + 180.0)) == [LinkId(1)]
+    assert mesh.expired(Monotonic(NOW + 280.0)) == [LinkId(2)]
     assert mesh.expired(Monotonic(NOW + 999.0)) == []

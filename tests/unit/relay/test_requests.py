@@ -213,6 +213,24 @@ def test_link_without_circuits_is_closed_after_three_minutes(make_rig):
     assert links.links(rig.now) == []
 
 
+def test_links_that_carried_circuits_are_closed_when_the_last_has_ended(make_rig):
+    rig = make_rig(3)
+    _, circuit = rig.build(0, 1, 2)
+    rig.run(200.0)
+    assert [len(relay.machine.links.links(rig.now)) for relay in rig.relays] == [
+        2,
+        2,
+        1,
+    ]
+
+    circuit.origin.destroy()
+    rig.run(185.0)
+
+    for relay in rig.relays:
+        assert relay.machine.links.links(rig.now) == []
+    rig.audit()
+
+
 def test_neighbours_are_linked_and_stay_linked(make_rig):
     rig = make_rig(7, config=RelayConfig(neighbours=4))
     for relay in rig.relays:
