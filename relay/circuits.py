@@ -31,7 +31,6 @@ from relay.link_ends import LinkEnd, LinkEnds
 from relay.policy import TokenBucket
 from relay.stats import RelayStats
 
-
 UNKNOWN_RATE = 50.0
 """Cells of unknown circuits that are answered with DESTROY, per second, so that a
 neighbour that missed a DESTROY learns of it (SPEC.md section 2)."""
