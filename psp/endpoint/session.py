@@ -4,6 +4,9 @@ It also carries a small reliable message channel, and runs over several legs at 
 (`psp.endpoint.legs`). It takes and gives session blocks (SPEC.md section 7); which
 circuit a leg is, its owner knows.
 
+Until the first block comes, silence counts for nothing but giving up: the caller has
+its keys before the callee, whose last handshake message may take several tries.
+
 Bounds: at most `MAX_OUTGOING` plain blocks wait for the next flush, the oldest are
 dropped and counted first.
 """
@@ -146,6 +149,7 @@ class Session:
         self._direct: list[tuple[int, bytes]] = []
         self._events: deque[SessionEvent] = deque()
         self._heard_at = now
+        self._has_heard = False
         self._is_silent = False
         self._used: list[int] = []
 
@@ -192,6 +196,7 @@ class Session:
             if plain is None or self.is_closed:
                 continue
             self._heard_at = now
+            self._has_heard = True
             self.legs.heard(leg, now)
             try:
                 kind, content = unpack_plain(plain)
@@ -229,7 +234,8 @@ class Session:
         candidates = [self.legs.next_timeout()]
         if len(self.legs):  # pieces cannot be sent again without
             candidates.append(self._channel.next_timeout())
-        limit = self.config.give_up_after if self._is_silent else self._silent_after
+        is_told = self._is_silent or not self._has_heard
+        limit = self.config.give_up_after if is_told else self._silent_after
         candidates.append(Monotonic(self._heard_at + limit))
         return min(due for due in candidates if due is not None)
 
@@ -237,6 +243,12 @@ class Session:
         """Look at the silence of each leg and of the session."""
         if self.is_closed:
             return
+        if self._has_heard:
+            self._judge_silence(now)
+        if now >= self._heard_at + self.config.give_up_after:
+            self._end(Reason.TIMEOUT)
+
+    def _judge_silence(self, now: Monotonic) -> None:
         for leg in self.legs.lost(now):
             self.legs.remove(leg)
             self._events.append(LegLost(leg))
@@ -244,8 +256,6 @@ class Session:
         if silent and not self._is_silent:
             self._events.append(SessionSilent())
         self._is_silent = silent
-        if now >= self._heard_at + self.config.give_up_after:
-            self._end(Reason.TIMEOUT)
 
     @property
     def _silent_after(self) -> float:

@@ -178,6 +178,7 @@ def in_session(rig: Rig) -> tuple[ClientUnderTest, int, ClientUnderTest, int]:
         key = client.machine.add_session(end)
         client.machine.add_leg(key, 0, circuit, rig.net.now)
         keys.append(key)
+    rig.run(0.5)
     return alice, keys[0], bob, keys[1]
 
 

@@ -314,6 +314,7 @@ def test_a_new_leg_ends_the_silence():
 
 def test_an_unacknowledged_message_does_not_spin_while_there_is_no_leg():
     wire = one_leg()
+    wire.run(1.0)
     wire.silent.add(0)
     wire.ends[0].send_message(b"lost at first")
     wire.flush()
@@ -329,6 +330,30 @@ def test_an_unacknowledged_message_does_not_spin_while_there_is_no_leg():
     wire.add_leg(0)
     wire.run(1.0)
     assert wire.told(1, MessageReceived) == [MessageReceived(b"lost at first")]
+
+
+def test_a_peer_that_is_late_to_come_finds_the_first_leg_in_place():
+    wire = one_leg()
+    wire.silent.add(0)
+    wire.run(8.0)
+    assert wire.told(0, LegLost) == wire.told(0, SessionSilent) == []
+
+    wire.silent.clear()
+    wire.ends[1].send_datagram(b"here I am")
+    wire.run(1.0)
+
+    assert wire.datagrams(0)[-1] == b"here I am"
+    assert list(wire.ends[0].legs) == [0]
+
+
+def test_a_peer_that_never_comes_is_given_up():
+    wire = one_leg(config=SessionConfig(give_up_after=Seconds(5.0)))
+    wire.silent.add(0)
+
+    wire.run(5.1)
+
+    assert wire.told(0, SessionClosed) == [SessionClosed(Reason.TIMEOUT)]
+    assert wire.told(0, SessionSilent) == []
 
 
 def test_a_session_is_given_up_after_a_long_silence():
