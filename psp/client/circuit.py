@@ -103,7 +103,7 @@ class Circuit:
         self.failed_hop: int | None = None
         self._network = network
         self._waiting: dict[tuple[int, int], asyncio.Future[bytes]] = {}
-        self._pings: dict[int, asyncio.Future[Seconds]] = {}
+        self._pings: dict[int, list[asyncio.Future[Seconds | None]]] = {}
         self._handlers: dict[RelayCommand, RequestHandler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.on_handshake_block: Callable[[bytes], None] = lambda _: None
@@ -141,17 +141,25 @@ class Circuit:
             self._waiting.pop((hop, stream_id), None)
 
     async def ping(self, hop: int, within: Seconds) -> Seconds | None:
-        """Return the round trip to a hop, or None when it is silent."""
+        """Return the round trip to a hop, or None when it is silent.
+
+        None too when the circuit ends meanwhile. Any pong of the hop answers all who
+        wait for one.
+        """
         if not self.is_open:
             return None
-        future: asyncio.Future[Seconds] = asyncio.get_running_loop().create_future()
-        self._pings[hop] = future
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Seconds | None] = loop.create_future()
         self._network.origin(self.key).ping(hop, self._network.now())
         self._network.touch(self.key)
+        self._pings.setdefault(hop, []).append(future)
         try:
             return await asyncio.wait_for(future, within)
         except TimeoutError:
             return None
+        finally:
+            if future in self._pings.get(hop, ()):
+                self._pings[hop].remove(future)
 
     def serve(self, command: RelayCommand, handler: RequestHandler) -> None:
         """Answer this command of the last hop with ``handler``."""
@@ -189,9 +197,9 @@ class Circuit:
                     RequestError(event.command, event.reason),
                 )
             case Pong():
-                pong = self._pings.pop(event.hop, None)
-                if pong is not None and not pong.done():
-                    pong.set_result(event.round_trip or Seconds(0.0))
+                for ping in self._pings.pop(event.hop, ()):
+                    if not ping.done():
+                        ping.set_result(event.round_trip or Seconds(0.0))
             case RequestReceived():
                 self._asked(event)
             case _:
@@ -232,8 +240,10 @@ class Circuit:
             self.built.exception()  # whoever still waits gets it all the same
         for waiting in self._waiting.values():
             _fail(waiting, error)
-        for ping in self._pings.values():
-            _fail(ping, error)
+        for pings in self._pings.values():
+            for ping in pings:
+                if not ping.done():
+                    ping.set_result(None)
         self._waiting.clear()
         self._pings.clear()
         for task in self._tasks:
@@ -242,8 +252,6 @@ class Circuit:
             self.closed.set_result(reason)
 
 
-def _fail(
-    future: asyncio.Future[bytes] | asyncio.Future[Seconds] | None, error: PspError
-) -> None:
+def _fail(future: asyncio.Future[bytes] | None, error: PspError) -> None:
     if future is not None and not future.done():
         future.set_exception(error)

@@ -124,6 +124,8 @@ class CircuitBuilder:
         )
         if any(answer is not None for answer in answers):
             self._alive_at = self._network.now()
+        if not circuit.is_open:
+            return  # it ended meanwhile: the silence says nothing
         for hop, answer in enumerate(answers, 1):
             if answer is None:
                 self.suspect(circuit.path, hop)

@@ -76,13 +76,13 @@ class LegKeeper:
         """Offer another leg whenever there are fewer than wanted."""
         pause = RETRY_AFTER
         while True:
-            if self._reserve is None:
-                self._send_reserve()
-            if len(self.legs) >= WANTED_LEGS or not self.legs:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
             try:
+                if self._reserve is None:
+                    self._send_reserve()
+                if len(self.legs) >= WANTED_LEGS or not self.legs:
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
                 await self._offer_leg()
                 pause = RETRY_AFTER
             except (PspError, TimeoutError) as error:
