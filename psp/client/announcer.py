@@ -78,6 +78,7 @@ class Announcer:
         self._identity = identity
         self._circuits = circuits
         self._take_introduction = take_introduction
+        self._points: dict[int, NodeRecord] = {}
         self._sequence = 0
         self._changed = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
@@ -139,12 +140,18 @@ class Announcer:
             pause = Seconds(min(pause * 2, self.config.max_retry_after))
 
     async def _open_circuit(self, slot: int) -> Circuit:
-        others = [
-            registration.point.node_id
-            for other, registration in self.registrations.items()
-            if other != slot
-        ]
-        return await self._circuits.open(Purpose.REGISTRATION, avoid=others)
+        """Build to a point that no other slot uses, as long as there is one."""
+        for _ in range(self.config.slots):
+            others = [point.node_id for point in self._points.values()]
+            circuit = await self._circuits.open(Purpose.REGISTRATION, avoid=others)
+            # The slots build at the same time: another may have come here first.
+            if circuit.path[-1] not in self._points.values():
+                break
+            circuit.close()
+        else:
+            circuit = await self._circuits.open(Purpose.REGISTRATION)
+        self._points[slot] = circuit.path[-1]
+        return circuit
 
     async def _announce_until_lost(self, slot: int, circuit: Circuit) -> None:
         registration = new_registration(self._context, slot, circuit)
@@ -181,6 +188,7 @@ class Announcer:
                 return
 
     async def _forget(self, slot: int) -> None:
+        self._points.pop(slot, None)
         async with self._changed:
             self.registrations.pop(slot, None)
             self._changed.notify_all()

@@ -17,7 +17,7 @@ from psp.directory.fallback import MIN_SOURCES, Decision, Health, decide
 from psp.directory.listing import split_listing
 from psp.directory.paging import Outcome, PageDownload
 from psp.directory.union import SPARE_ELEMENTS, DescriptorUnion
-from psp.errors import DecodeError, PspError
+from psp.errors import ConfigError, DecodeError, PspError
 from psp.ids import NodeId
 from psp.path.selection import PathSelector, Purpose
 from psp.runtime import private_files
@@ -150,7 +150,10 @@ class Directory:
         self._adopt(known)
         if self.is_complete:
             self._heard.set()
-            private_files.replace(self._cache_file, self._cache.encode())
+            try:
+                private_files.replace(self._cache_file, self._cache.encode())
+            except ConfigError as error:  # a full disk must not end the refreshing
+                self._context.log.warning("directory_not_kept", error=str(error))
 
     def _adopt(self, known: frozenset[NodeId]) -> None:
         """Have paths prefer relays that are known to run (R-PATH-3)."""

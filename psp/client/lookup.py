@@ -155,7 +155,8 @@ class Lookup:
         ]
         answers = [Found.decode(data) for data in await asyncio.gather(*requests)]
         findings.answers += 1
-        if all(answer.state is FoundState.NO_RECORD for answer in answers):
+        # Without the day's random value there was nothing to ask for.
+        if places and all(answer.state is FoundState.NO_RECORD for answer in answers):
             findings.empty += 1
         findings.records |= {
             answer.record for answer in answers if answer.state is FoundState.RECORD
