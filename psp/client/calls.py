@@ -94,6 +94,7 @@ class Calls:
         self._identity = identity
         self._seen: OrderedDict[bytes, float] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sessions: set[ClientSession] = set()
 
     async def place(
         self, card: ContactCard, found: LookupResult, *, anonymous: bool = False
@@ -114,7 +115,9 @@ class Calls:
         raise CallError("no presence point led to the user: " + "; ".join(trouble))
 
     async def close(self) -> None:
-        """Stop setting calls up."""
+        """Hang up, and stop setting calls up."""
+        for session in list(self._sessions):
+            session.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -310,6 +313,8 @@ class Calls:
             peer=peer,
             is_caller=point is not None,
         )
+        self._sessions.add(session)
+        session.closed.add_done_callback(lambda _: self._sessions.discard(session))
         keeper = LegKeeper(self._context, self._network, self._circuits, session)
         keeper.start(circuit)
         return EstablishedCall(session, keeper, point)
