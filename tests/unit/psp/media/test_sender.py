@@ -60,7 +60,8 @@ def test_estimates_that_swing_do_not_make_the_encoder_anew_each_time():
         own.target_bitrate = 1_500_000 if step % 2 else 250_000
         changes += inner.target_bitrate != before
 
-    assert changes <= 8
+    # Four seconds begun: a rise in each, a fall after each and one at the start.
+    assert changes <= 9
     assert inner.target_bitrate in (250_000, 1_500_000)
 
 
