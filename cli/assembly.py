@@ -214,7 +214,7 @@ class RelayNode:
         text = (self._state.load() or {}).get("link_timestamps", "")
         try:
             return base64.b64decode(str(text), validate=True)
-        except binascii.Error:
+        except (binascii.Error, ValueError):
             raise ConfigError(
                 f"{self._state.path} is damaged; remove it to start anew"
             ) from None
@@ -246,9 +246,10 @@ def _load_keys(config: KeysConfig) -> tuple[SigningKey, list[bytes]]:
     if config.passphrase_file is not None:
         passphrase = keyfiles.read_passphrase(config.passphrase_file)
     identity = SigningKey.from_seed(
-        keyfiles.load(config.identity, passphrase=passphrase)
+        keyfiles.load_seed(config.identity, passphrase=passphrase)
     )
-    onions = [keyfiles.load(config.onion, passphrase=passphrase)]
+    onions = [keyfiles.load_seed(config.onion, passphrase=passphrase)]
     if config.previous_onion is not None:
-        onions.append(keyfiles.load(config.previous_onion, passphrase=passphrase))
+        previous = keyfiles.load_seed(config.previous_onion, passphrase=passphrase)
+        onions.append(previous)
     return identity, onions

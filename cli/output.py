@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 out = Console()
@@ -11,8 +12,9 @@ err = Console(stderr=True)
 
 
 def print_error(message: str) -> None:
-    """Print one error in a sentence, on stderr."""
-    err.print(f"[bold red]error:[/] {_plain(message)}", highlight=False)
+    """Print one error in a sentence on one line, on stderr."""
+    text = f"[bold red]error:[/] {escape(message)}"
+    err.print(text, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Mapping[str, object]) -> None:
@@ -28,10 +30,5 @@ def print_table(
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right")
     for row in rows:
-        table.add_row(*map(_plain, row))
+        table.add_row(*map(escape, row))
     out.print(table)
-
-
-def _plain(text: str) -> str:
-    """Keep brackets in paths and ids from being taken for markup."""
-    return text.replace("[", "\\[")

@@ -11,7 +11,7 @@ import typer
 from cli.output import err, out
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
-from psp.errors import ConfigError
+from psp.errors import ConfigError, LocalProtocolError
 from psp.ids import NodeId
 from psp.netdoc.node_entry import SignedNode
 from psp.netdoc.node_record import NodeRecord
@@ -25,6 +25,8 @@ from psp.wire.network import Network
 
 app = typer.Typer(help="Set up and run a relay.", no_args_is_help=True)
 
+MAX_CHAIN_ID = (1 << 64) - 1
+
 
 @app.command()
 def init(
@@ -33,7 +35,9 @@ def init(
         list[str], typer.Option(help="Public address:port, once per endpoint.")
     ],
     operator: Annotated[str, typer.Option(help="Your account, 40 hex digits.")],
-    chain_id: Annotated[int, typer.Option(help="The network's chain id.")],
+    chain_id: Annotated[
+        int, typer.Option(min=0, max=MAX_CHAIN_ID, help="The network's chain id.")
+    ],
     registry: Annotated[str, typer.Option(help="The registry's address, 40 hex.")],
 ) -> None:
     """Make a relay's keys and print the entry to hand to the trusted partners."""
@@ -100,12 +104,14 @@ def sample_settings() -> None:
 
 def _endpoint(text: str) -> Endpoint:
     host, _, port = text.rpartition(":")
-    if not port.isdigit():
+    try:
+        endpoint = Endpoint(host.strip("[]"), int(port))
+        endpoint.encode()
+    except (ValueError, LocalProtocolError):
         raise ConfigError(
-            f"--endpoint {text!r}: write address:port, such as 192.0.2.1:443"
-        )
-    endpoint = Endpoint(host.strip("[]"), int(port))
-    endpoint.encode()
+            f"--endpoint {text!r}: write numeric address:port, such as 192.0.2.1:443 "
+            "or [2001:db8::1]:443"
+        ) from None
     return endpoint
 
 

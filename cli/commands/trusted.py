@@ -9,7 +9,7 @@ import typer
 from cli.output import err, out
 from psp.crypto.keys import SigningKey
 from psp.directory.registry import RANDOM_PERIOD, period_of
-from psp.errors import ConfigError, DecodeError
+from psp.errors import ConfigError, DecodeError, LocalProtocolError
 from psp.ids import NodeId, UserId
 from psp.netdoc import trusted_file
 from psp.netdoc.node_entry import SignedNode
@@ -21,6 +21,8 @@ from psp.wire.network import Network
 
 app = typer.Typer(help="Sign the list of relays and users.", no_args_is_help=True)
 
+MAX_CHAIN_ID = (1 << 64) - 1
+MAX_SEQUENCE = (1 << 63) - 1
 _DAY = 86_400
 
 
@@ -42,9 +44,14 @@ def sign(
     node: Annotated[
         list[Path], typer.Option(help="A relay's entry (psp relay init), once each.")
     ],
-    chain_id: Annotated[int, typer.Option(help="The network's chain id.")],
+    chain_id: Annotated[
+        int, typer.Option(min=0, max=MAX_CHAIN_ID, help="The network's chain id.")
+    ],
     registry: Annotated[str, typer.Option(help="The registry's address, 40 hex.")],
-    sequence: Annotated[int, typer.Option(min=1, help="Higher than the last file's.")],
+    sequence: Annotated[
+        int,
+        typer.Option(min=1, max=MAX_SEQUENCE, help="Higher than the last file's."),
+    ],
     discovery: Annotated[
         list[str] | None, typer.Option(help="Id of a discovery node, once each.")
     ] = None,
@@ -70,8 +77,12 @@ def sign(
         users=frozenset(UserId(_hex(i, 32)) for i in user or ()),
         random_values={period: entropy.token(32) for period in periods},
     )
-    key = SigningKey.from_seed(keyfiles.load(key_file))
-    output.write_bytes(trusted_file.encode(document, [key]))
+    key = SigningKey.from_seed(keyfiles.load_seed(key_file))
+    try:
+        data = trusted_file.encode(document, [key])
+    except LocalProtocolError as error:
+        raise ConfigError(f"nothing was signed: {error}") from None
+    _replace(output, data)
     err.print(f"{len(nodes)} relays, {len(document.users)} users; valid {days} days")
 
 
@@ -80,6 +91,16 @@ def _read_node(path: Path, network: Network) -> SignedNode:
         return SignedNode.decode(path.read_bytes().strip(), network)
     except (OSError, DecodeError) as error:
         raise ConfigError(f"{path} is not a relay's entry: {error}") from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write the file whole or not at all: relays may read it at any time."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror})") from None
 
 
 def _hex(text: str, size: int) -> bytes:

@@ -87,8 +87,7 @@ class Process:
                     await self._changed.wait()
         except TimeoutError:
             raise ProcessError(
-                f"{self.name} has not {name.replace('_', ' ')} within {within:.0f} s; "
-                f"see {self.log}"
+                f"{self.name}: no {name.replace('_', ' ')!r} within {within:.0f} s"
             ) from None
 
     def kill(self) -> None:
@@ -114,8 +113,7 @@ class Process:
                 raise ProcessError(f"{self.name}: {event['error']}")
         if self._reader is not None and self._reader.done():
             raise ProcessError(
-                f"{self.name} ended before it had {awaited.replace('_', ' ')}; "
-                f"see {self.log}"
+                f"{self.name} ended before {awaited.replace('_', ' ')!r}"
             )
 
     async def _read(self) -> None:

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from cli.demo.clip import make_clip
 from cli.demo.media_file import probe
 from cli.demo.plan import NetworkPlan, free_ports, make_plan
-from cli.demo.processes import Event, Process, stop_all
+from cli.demo.processes import Event, Process, ProcessError, stop_all
 from cli.demo.report import Findings, Report, build
 from cli.demo.report_html import render
 from cli.demo.roles import KillRole
@@ -94,8 +94,11 @@ async def run_demo(options: DemoOptions, *, quiet: bool) -> Report:
     try:
         with _progress(quiet=quiet) as progress:
             report = await _run(options, folder, ports, progress)
-    except BaseException:
+    except BaseException as error:
         _keep_logs(folder, options.out_dir)
+        if isinstance(error, ProcessError):
+            logs = options.out_dir / "logs"
+            raise ProcessError(f"{error}; the logs are in {logs}") from None
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)

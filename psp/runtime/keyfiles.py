@@ -62,6 +62,15 @@ def load_or_create_seed(
         seed = entropy.token(SEED_SIZE)
         create(path, seed, entropy=entropy, passphrase=passphrase)
         return seed
+    return load_seed(path, passphrase=passphrase)
+
+
+def load_seed(path: Path, *, passphrase: str | None = None) -> bytes:
+    """Return the 32 bytes in the key file of a signing key or an onion key.
+
+    Raises:
+        ConfigError: As `load` does, and if it holds something longer or shorter.
+    """
     seed = load(path, passphrase=passphrase)
     if len(seed) != SEED_SIZE:
         raise ConfigError(
