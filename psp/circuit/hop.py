@@ -13,8 +13,7 @@ and for a cell from the next hop, `backward_cell`. The attributes of `HopLayer` 
 public so that a relay may write these few lines into its own loop.
 
 The slow half is a machine: after any call, send `cells_to_send`, handle `next_event`
-until None, and arm a timer for `next_timeout`. Nothing is remembered of requests once
-they are old, so an idle circuit costs its two layers and little more.
+until None, and arm a timer for `next_timeout`. Old requests are forgotten, so an idle circuit costs its two layers and little more.
 
 The states and what is taken in which stand in `psp.circuit.state`. A breach of the
 protocol closes the circuit at once: it emits `HopClosed` and is deaf from then on.
@@ -43,12 +42,7 @@ from psp.ids import CircuitId
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import HEADER, CellCommand, Reason
 from psp.wire.extend import Extend
-from psp.wire.onion import (
-    KIND_MASK,
-    MAX_HOPS,
-    Kind,
-    message_capacity,
-)
+from psp.wire.onion import KIND_MASK, MAX_HOPS, Kind, message_capacity
 from psp.wire.relay_message import RelayCommand, RelayMessage
 
 REPORT_INTERVAL = Seconds(10.0)
