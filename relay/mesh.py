@@ -10,6 +10,7 @@ closed after a while.
 from collections.abc import Iterable
 from functools import partial
 
+from psp.crypto.kdf import Label
 from psp.crypto.primitives import sha256
 from psp.ids import LinkId, NodeId
 from psp.timers import Deadlines
@@ -44,7 +45,7 @@ def neighbourhood(
 
 
 def _place(seed: bytes, ring: int, node_id: NodeId) -> bytes:
-    return sha256(b"psp-mesh-v1", seed, ring.to_bytes(1), node_id)
+    return sha256(Label.MESH, seed, ring.to_bytes(1), node_id)
 
 
 class Mesh:

@@ -7,6 +7,7 @@ every element is signed by itself.
 
 from collections.abc import Iterable
 
+from psp.crypto.kdf import Label
 from psp.crypto.primitives import sha256
 from psp.errors import DecodeError, LocalProtocolError
 from psp.wire.buffer import Reader
@@ -56,7 +57,7 @@ def split_listing(data: bytes, max_elements: int) -> list[bytes]:
 
 def snapshot_name(data: bytes) -> bytes:
     """Return the name of the snapshot with these bytes, never `CURRENT`."""
-    name = sha256(b"psp-snapshot-v1", data)[:SNAPSHOT_SIZE]
+    name = sha256(Label.SNAPSHOT, data)[:SNAPSHOT_SIZE]
     return name if name != CURRENT else bytes(SNAPSHOT_SIZE - 1) + b"\x01"
 
 

@@ -19,6 +19,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Self
 
+from psp.crypto.kdf import Label
 from psp.crypto.keys import SigningKey, verify
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import NODE_ID_SIZE, NodeId
@@ -27,7 +28,6 @@ from psp.units import Seconds, UnixTime
 from psp.wire.buffer import Reader
 from psp.wire.network import Network
 
-_LABEL = b"psp-descriptor-v1"
 _FIXED = struct.Struct("!B32sQQHBBHBB")
 _FORMAT = 1
 _SIGNATURE_SIZE = 64
@@ -98,7 +98,7 @@ class Descriptor:
         """
         if key.public != self.node_id:
             raise LocalProtocolError("a descriptor is signed by the node it describes")
-        signature = key.sign(_LABEL + network.encode() + self.content())
+        signature = key.sign(Label.DESCRIPTOR + network.encode() + self.content())
         return type(self)(
             self.node_id,
             self.sequence,
@@ -173,7 +173,7 @@ class Descriptor:
         fault = _fault(descriptor)
         if fault is not None:
             raise DecodeError(fault)
-        text = _LABEL + network.encode() + data[:-_SIGNATURE_SIZE]
+        text = Label.DESCRIPTOR + network.encode() + data[:-_SIGNATURE_SIZE]
         if not verify(node_id, text, signature):
             raise DecodeError("a descriptor's signature does not hold")
         return descriptor

@@ -17,6 +17,7 @@ under any other owner.
 import enum
 from dataclasses import dataclass
 
+from psp.crypto.kdf import Label
 from psp.ids import NodeId, UserId
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
@@ -29,8 +30,6 @@ MAX_ENDPOINTS = 16
 """One per worker process; as many IPv4 endpoints as the chain's record holds."""
 MAX_FAMILIES = 4
 """A node that claims a family only keeps itself off paths; the claim is kept small."""
-
-_NODE_LABEL = b"psp-node-v1"
 
 
 class Status(enum.StrEnum):
@@ -81,7 +80,7 @@ def node_signing_input(network: Network, node: NodeRecord) -> bytes:
     """Return the text a node signs about itself."""
     return b"".join(
         (
-            _NODE_LABEL,
+            Label.NODE,
             network.encode(),
             node.operator,
             node.node_id,
