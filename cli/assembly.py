@@ -5,7 +5,6 @@ The services meet here and nowhere else, through the ports of `psp.runtime.ports
 
 import asyncio
 import base64
-import binascii
 import time
 from collections.abc import Callable
 
@@ -78,16 +77,7 @@ class RelayNode:
         self._state = StateFile(
             config.state_dir / "relay.json", form="psp-relay", version=1
         )
-        self._links = LinkMachine(
-            config.link,
-            network=self.registry.network,
-            entropy=entropy,
-            identity=identity,
-            own_port=config.listen.port,
-            peer_of_static=self._statics.get,
-            unix_time=unix_time,
-            timestamps=self._saved_timestamps(),
-        )
+        self._links = self._make_links(identity, entropy)
         machine = RelayMachine(
             self._links,
             node_id=self.node_id,
@@ -210,11 +200,20 @@ class RelayNode:
             self._know_members()
         return is_newer
 
-    def _saved_timestamps(self) -> bytes:
-        text = (self._state.load() or {}).get("link_timestamps", "")
+    def _make_links(self, identity: SigningKey, entropy: Entropy) -> LinkMachine:
+        saved = str((self._state.load() or {}).get("link_timestamps", ""))
         try:
-            return base64.b64decode(str(text), validate=True)
-        except (binascii.Error, ValueError):
+            return LinkMachine(
+                self._config.link,
+                network=self.registry.network,
+                entropy=entropy,
+                identity=identity,
+                own_port=self._config.listen.port,
+                peer_of_static=self._statics.get,
+                unix_time=self._unix_time,
+                timestamps=base64.b64decode(saved, validate=True),
+            )
+        except (ValueError, DecodeError):
             raise ConfigError(
                 f"{self._state.path} is damaged; remove it to start anew"
             ) from None

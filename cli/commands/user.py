@@ -3,17 +3,19 @@
 import asyncio
 import getpass
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.exit_codes import ExitCode
-from cli.output import err, out, print_json, print_table
+from cli.output import err, out, print_error, print_json, print_table
 from psp.client.api import connect
 from psp.client.config import ClientConfig
 from psp.client.identity_file import create_identity, load_identity
 from psp.client.lookup import LookupResult, PresenceState
+from psp.errors import DecodeError
 from psp.netdoc.contact_card import ContactCard
 from psp.runtime import keyfiles, settings
 from psp.runtime.entropy import SystemEntropy
@@ -82,10 +84,10 @@ def lookup(
 ) -> None:
     """Look a contact up; the card is read from standard input.
 
-    Exit code 0 means on line, 1 off line or unknown.
+    Exit code 0 means on line, 1 off line or unknown, 4 that there was no card.
     """
     config = settings.load(ClientConfig, settings_file, os.environ)
-    contact = ContactCard.decode(typer.get_text_stream("stdin").readline().strip())
+    contact = _read_card()
 
     async def find() -> LookupResult:
         async with connect(config) as client:
@@ -104,6 +106,14 @@ def lookup(
         print_table("presence", ["", ""], rows)
     is_online = found.state is PresenceState.ONLINE
     raise typer.Exit(ExitCode.OK if is_online else ExitCode.FAILED)
+
+
+def _read_card() -> ContactCard:
+    try:
+        return ContactCard.decode(sys.stdin.readline().strip())
+    except (DecodeError, UnicodeDecodeError):
+        print_error("standard input has no contact card on its first line")
+        raise typer.Exit(ExitCode.INPUT) from None
 
 
 @app.command()
