@@ -2,10 +2,10 @@
 
 ::
 
-    caller                                        callee
-    builds to R2, ESTABLISH --- offer(R2) --->    builds to R2, JOIN
-    chooses R3              --- reserve(R3) -->   remembers it
-    every leg silent: both build to R3 at once; nobody has to be asked
+    caller                                         callee
+    builds to R2, ESTABLISH --- offer(R2) ------>  builds to R2, JOIN
+    chooses R3 and R4       --- reserve(R3, R4) -> remembers them
+    every leg silent: both build to R3 and R4 at once; nobody has to be asked
 
 Each side pings its own hops of a silent leg to learn which relay is gone, and builds
 the next leg without it. A leg uses the guard that the other leg does not (R-PATH-4),
@@ -40,6 +40,9 @@ _JOIN_ATTEMPTS = 40
 """At 0.25 s each: the callee may come to the reserve before the caller has."""
 _JOIN_AGAIN_AFTER = Seconds(0.25)
 MAX_LEG_NUMBER = 255
+RESERVES = 2
+"""Rendezvous agreed on ahead. The caller cannot know which relays the callee uses, so a
+single one may be the very relay whose death ended every leg."""
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class LegKeeper:
     legs: dict[int, Circuit] = field(default_factory=dict)
     lost: int = 0
     _next_leg: int = 1
-    _reserve: LegMessage | None = None
+    _reserves: dict[int, LegMessage] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -77,7 +80,7 @@ class LegKeeper:
         pause = RETRY_AFTER
         while True:
             try:
-                if self._reserve is None:
+                while len(self._reserves) < RESERVES:
                     self._send_reserve()
                 if len(self.legs) >= WANTED_LEGS or not self.legs:
                     self._wake.clear()
@@ -108,8 +111,9 @@ class LegKeeper:
 
     def _send_reserve(self) -> None:
         relay = self.circuits.rendezvous(avoid=self._relays_in_use())
-        self._reserve = self._leg_message(LegAction.RESERVE, relay)
-        self.session.send_leg_message(self._reserve)
+        reserve = self._leg_message(LegAction.RESERVE, relay)
+        self._reserves[reserve.leg] = reserve
+        self.session.send_leg_message(reserve)
 
     def _leg_message(self, action: LegAction, relay: NodeRecord) -> LegMessage:
         leg = self._next_leg
@@ -118,11 +122,12 @@ class LegKeeper:
         endpoint = relay.endpoints[0].encode()
         return LegMessage(action, leg, relay.node_id, endpoint, cookie)
 
-    async def _open_reserve(self, reserve: LegMessage) -> None:
+    async def _open_reserve(self, reserve: LegMessage, *, second_guard: bool) -> None:
         circuit = await self.circuits.open(
             Purpose.RENDEZVOUS_CALLER,
             last=NodeId(reserve.node_id),
             avoid=self._relays_in_use(),
+            second_guard=second_guard,
         )
         try:
             await circuit.request(RelayCommand.ESTABLISH, reserve.cookie)
@@ -134,13 +139,15 @@ class LegKeeper:
 
     # -- callee
 
-    async def _join(self, message: LegMessage, attempts: int) -> None:
+    async def _join(
+        self, message: LegMessage, attempts: int, *, second_guard: bool
+    ) -> None:
         """Build to the rendezvous and join; the caller may not be there yet."""
         circuit = await self.circuits.open(
             Purpose.RENDEZVOUS_CALLEE,
             last=NodeId(message.node_id),
             avoid=self._relays_in_use(),
-            second_guard=message.action is LegAction.OFFER,
+            second_guard=second_guard,
         )
         try:
             for attempt in range(1, attempts + 1):
@@ -171,21 +178,28 @@ class LegKeeper:
 
     def _told(self, message: LegMessage) -> None:
         if message.action is LegAction.RESERVE:
-            self._reserve = message
+            self._reserves[message.leg] = message
+            while len(self._reserves) > RESERVES:
+                del self._reserves[next(iter(self._reserves))]
         elif message.action is LegAction.OFFER and len(self.legs) < MAX_LEGS:
-            self._spawn(self._join(message, 1))
+            self._spawn(self._join(message, 1, second_guard=True))
 
     async def _rescue(self) -> None:
-        """No leg is well: find out who is gone and meet at the reserve."""
-        reserve, self._reserve = self._reserve, None
-        if reserve is None:
-            return
+        """No leg is well: meet at one reserve at once, at the other knowing who died."""
+        reserves, self._reserves = list(self._reserves.values()), {}
         silent = [circuit for circuit in self.legs.values() if circuit.is_open]
+        for reserve in reserves[:1]:
+            self._meet(reserve, second_guard=True)
         await asyncio.gather(*map(self.circuits.blame_silence, silent))
-        if self.session.is_caller:
-            await self._open_reserve(reserve)
-        else:
-            await self._join(reserve, _JOIN_ATTEMPTS)
+        for reserve in reserves[1:]:
+            self._meet(reserve, second_guard=False)
+
+    def _meet(self, reserve: LegMessage, *, second_guard: bool) -> None:
+        self._spawn(
+            self._open_reserve(reserve, second_guard=second_guard)
+            if self.session.is_caller
+            else self._join(reserve, _JOIN_ATTEMPTS, second_guard=second_guard)
+        )
 
     def _use(self, leg: int, circuit: Circuit) -> None:
         self.legs[leg] = circuit
@@ -207,7 +221,12 @@ class LegKeeper:
         circuit.close(Reason.TIMEOUT)
 
     def _relays_in_use(self) -> list[NodeId]:
-        return [node.node_id for circuit in self.legs.values() for node in circuit.path]
+        """Return whom another leg should not use, lest it die with one of these."""
+        relays = [
+            node.node_id for circuit in self.legs.values() for node in circuit.path
+        ]
+        reserves = self._reserves.values()
+        return relays + [NodeId(reserve.node_id) for reserve in reserves]
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(self._quietly(work))
