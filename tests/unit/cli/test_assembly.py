@@ -79,7 +79,7 @@ def test_another_onion_key_than_the_registrys_is_refused(plan):
     keys = plan.relays[0].config.keys
     wrong = replace(keys, onion=plan.relays[1].config.keys.onion)
 
-    with pytest.raises(ConfigError, match="keys.onion is not the onion key"):
+    with pytest.raises(ConfigError, match=r"keys\.onion is not the onion key"):
         start(replace(plan.relays[0].config, keys=wrong))
 
 
@@ -87,7 +87,7 @@ def test_a_port_that_nobody_would_find_is_refused(plan):
     config = plan.relays[0].config
 
     with pytest.raises(
-        ConfigError, match=r"listen.port is 9009, the registry says .9001"
+        ConfigError, match=r"listen\.port is 9009, the registry says .9001"
     ):
         start(replace(config, listen=replace(config.listen, port=9009)))
 
@@ -106,7 +106,7 @@ def test_a_key_that_others_may_read_is_refused_with_the_cure(plan):
     config = plan.relays[0].config
     config.keys.identity.chmod(0o640)
 
-    with pytest.raises(ConfigError, match=f"run: chmod 0600 {config.keys.identity}"):
+    with pytest.raises(ConfigError, match=r"run: chmod 0600 .*identity.key"):
         start(config)
 
 
