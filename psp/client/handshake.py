@@ -16,7 +16,7 @@ from psp.crypto.session import (
     SessionKeys,
     SessionResponder,
 )
-from psp.errors import HandshakeError
+from psp.errors import HandshakeError, ProtocolError
 from psp.ids import UserId
 from psp.units import Seconds
 from psp.wire.session_block import handshake_blocks, unpack_handshake
@@ -99,6 +99,12 @@ class CalleeHandshake:
     def __init__(
         self, responder: SessionResponder, circuit: Circuit, sender: BlockSender
     ) -> None:
+        """Be ready for message 3 at once, however early a rendezvous sends one.
+
+        Raises:
+            HandshakeError: If message 1 cannot be answered.
+        """
+        self._blocks = handshake_blocks(2, responder.write_2())
         self._responder = responder
         self._circuit = circuit
         self._sender = sender
@@ -113,11 +119,10 @@ class CalleeHandshake:
         Raises:
             TimeoutError: If no valid message 3 comes in time.
         """
-        blocks = handshake_blocks(2, self._responder.write_2())
         retry = _FIRST_RETRY
         async with asyncio.timeout(within):
             while not self._done.is_set():
-                self._sender.send_blocks(self._circuit, blocks)
+                self._sender.send_blocks(self._circuit, self._blocks)
                 try:
                     await asyncio.wait_for(self._done.wait(), retry)
                 except TimeoutError:
@@ -130,6 +135,8 @@ class CalleeHandshake:
             return
         try:
             self._caller = self._responder.read_3(message)
-        except HandshakeError:
-            return  # not the caller's
+        except ProtocolError:
+            # Not the caller's; or it was, with a wrong signature, and everything after
+            # it is out of turn.
+            return
         self._done.set()
