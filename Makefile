@@ -4,14 +4,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test check clean
+.PHONY: venv python demo test check bench clean
 
 venv: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[media,dev]'
 	touch $(STAMP)
+
+# Debian and Ubuntu ship Python without venv: root gets it, others are told how.
+python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: $(PYTHON) not found; install Python 3.11 or newer, or set PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $$($(PYTHON) --version) is too old; 3.11 or newer is needed (PYTHON=…)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq python3-venv; \
+	  else \
+	    echo "error: this Python has no venv; run: sudo apt-get install python3-venv" >&2; exit 1; \
+	  fi; }
 
 demo: venv
 	$(BIN)/psp demo
@@ -27,6 +41,10 @@ check: venv
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+bench: venv
+	$(BIN)/psp bench relay
+	$(BIN)/psp bench circuit
 
 clean:
 	rm -rf $(VENV) demo-out .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -109,6 +109,7 @@ class RelayNode:
             registry_file=lambda: self.registry.data,
             on_registry_file=self._take_registry_file,
         )
+        self._collectors = CollectorRegistry()
         self.metrics = self._make_metrics(machine) if config.metrics.enabled else None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -158,6 +159,13 @@ class RelayNode:
     def is_discovery_node(self) -> bool:
         """Whether the registry lists this node as a discovery node."""
         return self.node_id in self.registry.discovery_nodes()
+
+    def metric_names(self) -> list[str]:
+        """Return the names of all metrics, as they are served."""
+        return sorted(
+            family.name + ("_total" if family.type == "counter" else "")
+            for family in self._collectors.collect()
+        )
 
     def _check_record(self, onion_privates: list[bytes]) -> None:
         record = self.registry.node(self.node_id)
@@ -229,7 +237,7 @@ class RelayNode:
             self._save()
 
     def _make_metrics(self, machine: RelayMachine) -> MetricsServer:
-        registry = CollectorRegistry()
+        registry = self._collectors
         relay.metrics.register(machine, registry)
         presence.metrics.register_metrics(self.presence, registry)
         discovery.metrics.register_metrics(self.discovery, registry)
