@@ -146,11 +146,12 @@ class Circuit:
         None too when the circuit ends meanwhile. Any pong of the hop answers all who
         wait for one.
         """
-        if not self.is_open:
+        origin = self._origin()
+        if origin is None:
             return None
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Seconds | None] = loop.create_future()
-        self._network.origin(self.key).ping(hop, self._network.now())
+        origin.ping(hop, self._network.now())
         self._network.touch(self.key)
         self._pings.setdefault(hop, []).append(future)
         try:
@@ -220,17 +221,27 @@ class Circuit:
         except RefusedError as error:
             self._refuse(event, error.reason)
             return
-        if self.is_open:
-            origin = self._network.origin(self.key)
+        origin = self._origin()
+        if origin is not None:
             origin.answer(event.hop, event.stream_id, data, self._network.now())
             self._network.touch(self.key)
 
     def _refuse(self, event: RequestReceived, reason: Reason) -> None:
-        if self.is_open:
-            self._network.origin(self.key).refuse(
-                event.hop, event.stream_id, reason, self._network.now()
-            )
+        origin = self._origin()
+        if origin is not None:
+            origin.refuse(event.hop, event.stream_id, reason, self._network.now())
             self._network.touch(self.key)
+
+    def _origin(self) -> OriginCircuit | None:
+        """Return the machine behind this circuit, None once it has ended.
+
+        It may have ended without our having been told yet: a relay can send a request
+        and the end of the circuit in one train.
+        """
+        try:
+            return self._network.origin(self.key)
+        except CircuitError:
+            return None
 
     def _end(self, reason: Reason, hop: int | None) -> None:
         error = CircuitError(reason, hop)
@@ -255,3 +266,4 @@ class Circuit:
 def _fail(future: asyncio.Future[bytes] | None, error: PspError) -> None:
     if future is not None and not future.done():
         future.set_exception(error)
+        future.exception()  # who still waits gets it; who was cancelled need not

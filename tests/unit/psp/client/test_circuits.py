@@ -1,0 +1,297 @@
+"""Building circuits: races, suspects, guards (psp/client/circuits.py)."""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from psp.circuit.events import CircuitBuilt, CircuitClosed, HopAdded
+from psp.client.circuit import Circuit, CircuitError, CircuitOwner
+from psp.client.circuits import MAX_SUSPECTS, BuilderConfig, CircuitBuilder
+from psp.directory.trusted import TrustedFileRegistry
+from psp.ids import NodeId
+from psp.path.constraints import Constraints
+from psp.path.guards import GuardSet
+from psp.path.layer2 import Layer2Guards
+from psp.path.selection import NoPathError, PathSelector, Purpose
+from psp.testing.client_circuits import client_context
+from psp.testing.directory import START, SignedNetwork
+from psp.testing.entropy import SeededEntropy
+from psp.testing.hub import SimHub
+from psp.testing.simloop import run_simulation
+from psp.units import Monotonic, Seconds
+from psp.wire.cell import Reason
+
+if TYPE_CHECKING:
+    from psp.client.network import ClientNetwork
+
+SIGNED = SignedNetwork.build(SeededEntropy("builder"), nodes=14, operators=14)
+
+
+class Sky:
+    """A network in which each relay answers after a while, or never."""
+
+    def __init__(self) -> None:
+        self.delay = 0.05
+        self.slow: dict[NodeId, float] = {}
+        self.dead: set[NodeId] = set()
+        self.opened: list[Circuit] = []
+        self.closed: list[tuple[Circuit, Reason]] = []
+        self.silent_hops: set[NodeId] = set()
+
+    def now(self) -> Monotonic:
+        return Monotonic(asyncio.get_running_loop().time())
+
+    def open(self, path) -> Circuit:
+        owner = cast("CircuitOwner", self)
+        circuit = Circuit(owner, len(self.opened), path)
+        self.opened.append(circuit)
+        self._tasks = [*getattr(self, "_tasks", []), self._build(circuit)]
+        return circuit
+
+    def _build(self, circuit: Circuit) -> asyncio.Task[None]:
+        async def build() -> None:
+            started = self.now()
+            for hop, node in enumerate(circuit.path, 1):
+                if node.node_id in self.dead:
+                    await asyncio.sleep(1.5)
+                    circuit.receive(CircuitClosed(Reason.TIMEOUT, hop, is_remote=False))
+                    return
+                await asyncio.sleep(self.slow.get(node.node_id, self.delay))
+                if not circuit.is_open:
+                    return
+                circuit.receive(HopAdded(hop))
+            circuit.receive(CircuitBuilt(Seconds(self.now() - started)))
+
+        return asyncio.create_task(build())
+
+    def close_circuit(self, key: int, reason: Reason) -> None:
+        circuit = self.opened[key]
+        self.closed.append((circuit, reason))
+        if circuit.is_open:
+            circuit.receive(CircuitClosed(reason, None, is_remote=False))
+
+
+class Rig:
+    def __init__(self, hub: SimHub, config: BuilderConfig | None = None) -> None:
+        registry = TrustedFileRegistry.open(SIGNED.file(), SIGNED.anchor, START)
+        self.registry = registry
+        context = client_context(hub, registry, "builder")
+        self.sky = Sky()
+        self.guards = GuardSet()
+        self.selector = PathSelector(Constraints(), self.guards, Layer2Guards())
+        self.selector.update(registry.nodes(), START, context.entropy)
+        network = cast("ClientNetwork", self.sky)
+        self.builder = CircuitBuilder(context, network, self.selector, config)
+        self.last = registry.discovery_nodes()[0]
+
+    async def open(self, **options) -> Circuit:
+        return await self.builder.open(Purpose.LOOKUP, last=self.last, **options)
+
+
+def simulate(main, config: BuilderConfig | None = None):
+    async def run(hub: SimHub):
+        return await main(Rig(hub, config))
+
+    return run_simulation(run)
+
+
+def test_a_good_build_is_one_build_and_counts_for_its_guard():
+    async def main(rig: Rig):
+        circuit = await rig.open()
+        guard = rig.guards.guard(circuit.path[0].node_id)
+        return len(rig.sky.opened), circuit.path[-1].node_id == rig.last, guard
+
+    count, ends_there, guard = simulate(main)
+
+    assert (count, ends_there) == (1, True)
+    assert guard is not None
+    assert (guard.attempts, guard.built) == (1, 1)
+
+
+def test_a_slow_build_gets_company_through_the_same_guard_and_the_first_wins():
+    async def main(rig: Rig):
+        probe = await rig.open()
+        probe.close()
+        guard = probe.path[0].node_id
+        for node in rig.registry.nodes():
+            if node not in {guard, rig.last}:
+                rig.sky.slow[node] = 3.0
+        opening = asyncio.create_task(rig.open())
+        await asyncio.sleep(1.2)
+        running = rig.sky.opened[1:]
+        rig.sky.slow.clear()
+        circuit = await opening
+        return guard, running, circuit, rig.sky.opened
+
+    guard, running, circuit, opened = simulate(main)
+
+    assert len(running) == 3
+    assert {other.path[0].node_id for other in running} == {guard}
+    assert len({other.path[1].node_id for other in running}) == 3
+    assert circuit.is_open
+    assert [other for other in opened[1:] if other.is_open] == [circuit]
+
+
+def test_no_more_builds_than_allowed_are_tried():
+    async def main(rig: Rig):
+        rig.sky.dead.add(rig.last)
+        with pytest.raises(CircuitError, match="hop 3: timeout"):
+            await rig.open()
+        return rig.sky.opened
+
+    opened = simulate(main, BuilderConfig(attempts=4, within=Seconds(60.0)))
+
+    assert len(opened) == 4
+    assert not any(circuit.is_open for circuit in opened)
+
+
+def test_a_wish_that_takes_too_long_is_given_up_whole():
+    async def main(rig: Rig):
+        rig.sky.delay = 100.0
+        with pytest.raises(CircuitError, match="timeout"):
+            await rig.open()
+        return rig.sky.now(), [circuit.is_open for circuit in rig.sky.opened]
+
+    at, are_open = simulate(main)
+
+    assert at == 10.0
+    assert are_open == [False] * 3
+
+
+def test_who_stops_waiting_leaves_no_build_behind():
+    async def main(rig: Rig):
+        rig.sky.delay = 5.0
+        opening = asyncio.create_task(rig.open())
+        await asyncio.sleep(1.0)
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        return [circuit.is_open for circuit in rig.sky.opened]
+
+    assert not any(simulate(main))
+
+
+def test_a_relay_that_did_not_answer_stays_off_paths_for_a_minute():
+    async def main(rig: Rig):
+        first = await rig.open()
+        suspect = first.path[1].node_id
+        rig.builder.suspect(first.path, 2)
+        soon = [await rig.open() for _ in range(30)]
+        await asyncio.sleep(61.0)
+        later = [await rig.open() for _ in range(60)]
+        return suspect, soon, later
+
+    suspect, soon, later = simulate(main)
+
+    assert all(circuit.path[1].node_id != suspect for circuit in soon)
+    assert any(circuit.path[1].node_id == suspect for circuit in later)
+
+
+def test_suspects_are_used_when_there_is_nobody_else():
+    async def main(rig: Rig):
+        everybody = list(rig.registry.nodes().values())
+        for hop in range(2, len(everybody) + 1):
+            rig.builder.suspect(everybody, hop)
+        return await rig.open()
+
+    assert simulate(main).is_open
+
+
+def test_a_failed_build_blames_the_relay_that_failed():
+    async def main(rig: Rig):
+        first = await rig.open()
+        bad = first.path[1].node_id
+        rig.sky.dead.add(bad)
+        circuits = [await rig.open() for _ in range(40)]
+        return bad, circuits, rig.sky.opened
+
+    bad, circuits, opened = simulate(main, BuilderConfig(race_after=Seconds(5.0)))
+
+    assert all(bad not in {n.node_id for n in circuit.path} for circuit in circuits)
+    tried = [c for c in opened if bad in {n.node_id for n in c.path}]
+    assert len(tried) <= 2, "the first one, and the one that failed"
+
+
+def test_a_guard_is_not_held_responsible_while_our_own_network_is_down():
+    async def main(rig: Rig):
+        first = await rig.open()
+        guard = first.path[0].node_id
+        await asyncio.sleep(60.0)
+        rig.builder.suspect(first.path, 1)
+        down = rig.guards.is_reachable(guard, rig.sky.now())
+        await rig.open()
+        rig.builder.suspect(first.path, 1)
+        up = rig.guards.is_reachable(guard, rig.sky.now())
+        return down, up
+
+    assert simulate(main) == (True, False)
+
+
+class Hops:
+    """A circuit whose hops answer pings, but for one."""
+
+    build_time = Seconds(0.2)
+
+    def __init__(self, circuit: Circuit, silent: int, *, ends: bool = False) -> None:
+        self.path = circuit.path
+        self.is_open = True
+        self._silent = silent
+        self._ends = ends
+
+    async def ping(self, hop: int, within: Seconds) -> Seconds | None:
+        await asyncio.sleep(within)
+        self.is_open = not self._ends
+        return None if hop >= self._silent else Seconds(0.1)
+
+
+@pytest.mark.parametrize("silent", [2, 3])
+def test_of_a_silent_circuit_the_first_silent_hop_is_suspect(silent):
+    async def main(rig: Rig):
+        circuit = await rig.open()
+        await rig.builder.blame_silence(cast("Circuit", Hops(circuit, silent)))
+        paths = [await rig.open() for _ in range(30)]
+        return circuit.path[1].node_id, paths
+
+    middle, paths = simulate(main)
+
+    is_suspect = all(path.path[1].node_id != middle for path in paths)
+    assert is_suspect == (silent == 2)
+
+
+def test_a_circuit_that_ends_while_it_is_pinged_blames_nobody():
+    async def main(rig: Rig):
+        circuit = await rig.open()
+        guard = circuit.path[0].node_id
+        await rig.builder.blame_silence(cast("Circuit", Hops(circuit, 1, ends=True)))
+        return rig.guards.is_reachable(guard, rig.sky.now())
+
+    assert simulate(main) is True
+
+
+def test_suspects_fill_no_memory():
+    async def main(rig: Rig):
+        nodes = list(rig.registry.nodes().values())
+        for _ in range(MAX_SUSPECTS):
+            for hop in range(2, len(nodes)):
+                rig.builder.suspect(nodes, hop)
+        return await rig.open()
+
+    assert simulate(main).is_open
+
+
+def test_an_unknown_last_hop_is_no_path():
+    async def main(rig: Rig):
+        with pytest.raises(NoPathError):
+            await rig.builder.open(Purpose.LOOKUP, last=NodeId(b"x" * 32))
+        return rig.sky.opened
+
+    assert simulate(main) == []
+
+
+def test_a_rendezvous_is_drawn_without_building_to_it():
+    async def main(rig: Rig):
+        avoid = list(rig.registry.nodes())[:5]
+        drawn = {rig.builder.rendezvous(avoid).node_id for _ in range(20)}
+        return drawn & set(avoid), rig.sky.opened
+
+    assert simulate(main) == (set(), [])
