@@ -161,9 +161,9 @@ async def test_lost_repair_requests_are_repeated_by_timer(clip):
                 return False
             if data[1] & 127 == VP8_AGAIN:
                 state["lost"] += 1
-                return state["lost"] <= 3
+                return bool(state["lost"] <= 3)
             state["media"] += 1
-            return state["media"] % 30 == 10
+            return bool(state["media"] % 30 == 10)
 
         made.near.drop = drop
         report = await made.finish()

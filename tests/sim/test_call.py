@@ -8,6 +8,7 @@ import pytest
 from psp.testing.hub import SimHub
 from psp.testing.simloop import run_simulation
 from psp.testing.weather import Weather
+from psp.units import Seconds
 from tests.sim.rig import town
 
 
@@ -29,7 +30,13 @@ def call_once(folder: Path, seed: int, weather: Weather) -> list[bytes]:
     return run_simulation(main, seed=seed, weather=weather)
 
 
-BAD = Weather(latency=0.02, jitter=0.01, loss=0.1, duplication=0.05, reorder=0.05)
+BAD = Weather(
+    latency=Seconds(0.02),
+    jitter=Seconds(0.01),
+    loss=0.1,
+    duplication=0.05,
+    reorder=0.05,
+)
 
 
 @pytest.mark.parametrize("seed", range(50))
