@@ -10,7 +10,7 @@
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,6 +46,9 @@ CALL_WITHIN = Seconds(10.0)
 """From introduction to keys, for one presence point; then the next is tried."""
 MAX_PENDING_CALLS = 8
 """Incoming calls that are being set up; more are answered BUSY (R-PATH-5)."""
+CALLS_PER_MINUTE = 30
+"""Incoming calls answered in all (R-PATH-5): each makes us build a circuit, and a
+stranger who makes us build many learns our guards sooner. More are answered BUSY."""
 MAX_WAITING_CALLS = 32
 """Sessions set up that the app has not accepted; more are answered BUSY."""
 MAX_REMEMBERED_COOKIES = 4096
@@ -95,6 +98,7 @@ class Calls:
         self._seen: OrderedDict[bytes, float] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sessions: set[ClientSession] = set()
+        self._answered: deque[float] = deque(maxlen=CALLS_PER_MINUTE)
 
     async def place(
         self, card: ContactCard, found: LookupResult, *, anonymous: bool = False
@@ -242,8 +246,11 @@ class Calls:
             return IntroductionStatus.REFUSED
         if len(self._tasks) >= MAX_PENDING_CALLS or self.incoming.full():
             return IntroductionStatus.BUSY
+        if len(self._answered) == CALLS_PER_MINUTE and now - self._answered[0] < 60:
+            return IntroductionStatus.BUSY
         if not self.accepts(introduction):
             return IntroductionStatus.REFUSED
+        self._answered.append(now)
         task = asyncio.create_task(self._meet(registration, introduction))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -13,6 +13,7 @@ and other relays where there are enough.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
@@ -40,6 +41,9 @@ _JOIN_ATTEMPTS = 40
 """At 0.25 s each: the callee may come to the reserve before the caller has."""
 _JOIN_AGAIN_AFTER = Seconds(0.25)
 MAX_LEG_NUMBER = 255
+JOINS_PER_MINUTE = 12
+"""Circuits a callee builds at the caller's word. A caller that kills or offers legs
+again and again is after the callee's guards (R-PATH-5); honest ones need a few."""
 RESERVES = 2
 """Rendezvous agreed on ahead. The caller cannot know which relays the callee uses, so a
 single one may be the very relay whose death ended every leg."""
@@ -64,6 +68,7 @@ class LegKeeper:
     _reserves: dict[int, LegMessage] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _joins: deque[float] = field(default_factory=lambda: deque(maxlen=JOINS_PER_MINUTE))
 
     def start(self, first: Circuit) -> None:
         """Take charge, with the first leg's circuit joined."""
@@ -143,6 +148,9 @@ class LegKeeper:
         self, message: LegMessage, attempts: int, *, second_guard: bool
     ) -> None:
         """Build to the rendezvous and join; the caller may not be there yet."""
+        if not self._may_join():
+            self.context.log.warning("too_many_legs_offered")
+            return
         circuit = await self.circuits.open(
             Purpose.RENDEZVOUS_CALLEE,
             last=NodeId(message.node_id),
@@ -162,6 +170,14 @@ class LegKeeper:
             circuit.close()
             raise
         self._use(message.leg, circuit)
+
+    def _may_join(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        joins = self._joins
+        if len(joins) == JOINS_PER_MINUTE and now - joins[0] < 60.0:
+            return False
+        joins.append(now)
+        return True
 
     # -- both
 
