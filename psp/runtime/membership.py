@@ -119,7 +119,7 @@ def _read(path: Path) -> bytes:
 
 def _hex(text: str, size: int, key: str) -> bytes:
     try:
-        data = bytes.fromhex(text)
+        data = bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
         data = b""
     if len(data) != size:
