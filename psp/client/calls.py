@@ -244,9 +244,7 @@ class Calls:
         now = self._context.unix_time()
         if not introduction.is_in_time(now) or not self._is_new(introduction, now):
             return IntroductionStatus.REFUSED
-        if len(self._tasks) >= MAX_PENDING_CALLS or self.incoming.full():
-            return IntroductionStatus.BUSY
-        if len(self._answered) == CALLS_PER_MINUTE and now - self._answered[0] < 60:
+        if self._is_busy(now):
             return IntroductionStatus.BUSY
         if not self.accepts(introduction):
             return IntroductionStatus.REFUSED
@@ -255,6 +253,12 @@ class Calls:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return IntroductionStatus.DELIVERED
+
+    def _is_busy(self, now: float) -> bool:
+        answered = self._answered
+        if len(answered) == CALLS_PER_MINUTE and now - answered[0] < 60:
+            return True
+        return len(self._tasks) >= MAX_PENDING_CALLS or self.incoming.full()
 
     async def _meet(
         self, registration: PresenceRegistration, introduction: Introduction
