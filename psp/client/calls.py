@@ -160,7 +160,7 @@ class Calls:
             for task in opening:
                 task.cancel()
             for outcome in await asyncio.gather(*opening, return_exceptions=True):
-                if isinstance(outcome, Circuit):
+                if not isinstance(outcome, BaseException):
                     outcome.close()
             raise
         return meeting, introduction
