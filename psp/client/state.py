@@ -90,7 +90,7 @@ class ClientState:
             nonce, body = sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:]
             try:
                 text = primitives.siv_open(self._key, nonce, body, b"").decode()
-            except (HandshakeError, UnicodeDecodeError):
+            except (HandshakeError, ValueError):  # also too short, or not UTF-8
                 raise DecodeError("not this identity's state") from None
         else:
             text = str(stored.get("plain", ""))
