@@ -39,7 +39,7 @@ def test_everything_comes_back(file, identity):
 
     again = read(file, identity)
 
-    assert again.guards.primary == state.guards.primary
+    assert again.guards.primary() == state.guards.primary()
     assert again.guards.candidates(Monotonic(0.0)) == state.guards.candidates(
         Monotonic(0.0)
     )
@@ -70,7 +70,7 @@ def test_a_thief_of_the_disk_learns_neither_guards_nor_contacts(file):
 
     stored = file.path.read_bytes()
 
-    secrets: list[NodeId | UserId] = [*state.guards.primary, *HIGHEST]
+    secrets: list[NodeId | UserId] = [*state.guards.primary(), *HIGHEST]
     for secret in secrets:
         for form in (secret, secret.hex().encode(), base64.b64encode(secret)):
             assert form not in stored
