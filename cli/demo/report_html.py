@@ -191,10 +191,11 @@ def latency_picture(report: Report) -> str:
 
 def figures_table(report: Report) -> str:
     """Return the figures of both directions side by side."""
+    first_frame = report["first_frame_ms"]
     rows = [
         ("look-up", f"{report['lookup_ms']:.0f} ms", ""),
         ("call set up", f"{report['call_setup_ms']:.0f} ms", ""),
-        ("first frame", f"{report['first_frame_ms']:.0f} ms", ""),
+        ("first frame", "none" if first_frame is None else f"{first_frame:.0f} ms", ""),
     ]
     there, back = report["video"], report["video_back"]
     rows += [
