@@ -32,6 +32,9 @@ ABSENT_ANSWERS = 5
 """Independent empty answers that together mean *offline* (R-DHT-2)."""
 MAX_REMEMBERED = 4096
 """Users whose highest sequence is remembered; the oldest is forgotten first."""
+HEDGE_AFTER = Seconds(1.5)
+"""A gateway that has not answered by then gets company: its circuit may lead through a
+relay that is gone, and finding that out takes longer."""
 SECOND_OPINION = Seconds(0.4)
 """How long a valid first answer waits for the other gateway's, which may be newer."""
 
@@ -93,35 +96,39 @@ class Lookup:
             raise DecodeError("the contact card is of another network")
         findings = _Findings()
         asked: list[NodeId] = []
-        while len(asked) < MAX_GATEWAYS and not findings.has_valid:
-            wanted = FIRST_GATEWAYS if not asked else MAX_GATEWAYS - len(asked)
-            gateways = self._directory.sources(wanted, asked)
-            if not gateways:
-                break
-            asked += gateways
-            await self._ask_all(card, gateways, findings)
+        asking: set[asyncio.Task[None]] = set()
+        try:
+            self._ask_more(FIRST_GATEWAYS, card, findings, asked, asking)
+            while asking:
+                done, _ = await asyncio.wait(
+                    asking,
+                    timeout=SECOND_OPINION if findings.has_valid else HEDGE_AFTER,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                asking -= done
+                if findings.has_valid and not done:
+                    break
+                if not findings.has_valid:
+                    self._ask_more(max(1, len(done)), card, findings, asked, asking)
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
         return self._judge(card, findings)
 
-    async def _ask_all(
-        self, card: ContactCard, gateways: list[NodeId], findings: _Findings
+    def _ask_more(
+        self,
+        count: int,
+        card: ContactCard,
+        findings: _Findings,
+        asked: list[NodeId],
+        asking: set[asyncio.Task[None]],
     ) -> None:
-        tasks = [
-            asyncio.create_task(self._ask(card, gateway, findings))
-            for gateway in gateways
-        ]
-        pending: set[asyncio.Task[None]] = set(tasks)
-        try:
-            while pending:
-                within = SECOND_OPINION if findings.has_valid else None
-                done, pending = await asyncio.wait(
-                    pending, timeout=within, return_when=asyncio.FIRST_COMPLETED
-                )
-                if not done:
-                    return
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        """Ask further gateways beside those that have not answered yet."""
+        count = min(count, MAX_GATEWAYS - len(asked))
+        for gateway in self._directory.sources(count, asked):
+            asked.append(gateway)
+            asking.add(asyncio.create_task(self._ask(card, gateway, findings)))
 
     async def _ask(
         self, card: ContactCard, gateway: NodeId, findings: _Findings
