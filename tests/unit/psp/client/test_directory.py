@@ -1,0 +1,243 @@
+"""A client's directory: sources, fallbacks, its cache (psp/client/directory.py)."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from psp.client.circuit import RequestError
+from psp.client.directory import Directory
+from psp.directory.listing import Snapshot, encode_listing
+from psp.errors import ConfigError
+from psp.ids import NodeId
+from psp.path.constraints import Constraints
+from psp.path.guards import GuardSet
+from psp.path.layer2 import Layer2Guards
+from psp.path.selection import PathSelector
+from psp.testing.client_circuits import (
+    MemoryBuilder,
+    MemoryClientCircuit,
+    client_context,
+)
+from psp.testing.clock import EPOCH
+from psp.testing.directory import SignedNetwork
+from psp.testing.entropy import SeededEntropy
+from psp.testing.hub import SimHub
+from psp.testing.simloop import run_simulation
+from psp.wire.cell import Reason
+from psp.wire.directory_page import Fetch
+from psp.wire.relay_message import RelayCommand
+
+SIGNED = SignedNetwork.build(SeededEntropy("directory"), nodes=16, issued=EPOCH)
+"""Five discovery nodes first, three of the trusted partners last."""
+
+
+class Rig:
+    """A directory, and what each node serves."""
+
+    def __init__(self, hub: SimHub, cache: Path) -> None:
+        self.registry = SIGNED.registry()
+        self.builder = MemoryBuilder(self.registry, self._answer)
+        self.selector = PathSelector(Constraints(), GuardSet(), Layer2Guards())
+        self.context = client_context(hub, self.registry, "directory")
+        self.selector.update(self.registry.nodes(), EPOCH, self.context.entropy)
+        everybody = [SIGNED.descriptor(node).encode() for node in SIGNED.nodes]
+        self.served = {
+            node: Snapshot(encode_listing(everybody)) for node in self.registry.nodes()
+        }
+        self.silent: set[NodeId] = set()
+        self.directory = Directory(
+            self.context, self.builder.as_builder(), self.selector, cache
+        )
+
+    async def _answer(
+        self, circuit: MemoryClientCircuit, command: RelayCommand, data: bytes
+    ) -> bytes:
+        await asyncio.sleep(0.1)
+        node = circuit.path[-1].node_id
+        if node in self.silent:
+            raise RequestError(command, Reason.TIMEOUT)
+        page = self.served[node].page(Fetch.decode(data).page)
+        assert page is not None
+        return page.encode()
+
+    @property
+    def asked(self) -> list[NodeId]:
+        return [circuit.path[-1].node_id for circuit in self.builder.opened]
+
+    def serve_everywhere(self, data: bytes) -> None:
+        self.served = dict.fromkeys(self.served, Snapshot(data))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    return folder / "directory"
+
+
+def simulate(cache: Path, main):
+    async def run(hub: SimHub):
+        return await main(Rig(hub, cache))
+
+    return run_simulation(run)
+
+
+def test_three_discovery_nodes_are_asked_and_the_union_is_kept(cache):
+    async def main(rig: Rig):
+        await rig.directory.refresh()
+        await rig.directory.wait_until_heard()
+        return rig, rig.directory.explanation
+
+    rig, explanation = simulate(cache, main)
+
+    assert len(rig.asked) == 3
+    assert set(rig.asked) <= set(rig.registry.discovery_nodes())
+    assert rig.directory.is_complete
+    assert "3 answered, 16 of 16 relays described, 0 withheld" in explanation
+    assert cache.exists()
+    assert not any(circuit.is_open for circuit in rig.builder.opened)
+
+
+def test_for_each_that_fails_another_is_asked(cache):
+    async def main(rig: Rig):
+        elected = rig.registry.discovery_nodes()
+        rig.builder.dead.add(elected[0])
+        rig.silent.add(elected[1])
+        await rig.directory.refresh()
+        return rig.directory.is_complete, rig.asked
+
+    is_complete, asked = simulate(cache, main)
+
+    assert is_complete
+    assert len(set(asked)) == len(asked)
+
+
+def test_without_discovery_nodes_the_trusted_are_asked_then_anybody(cache):
+    async def main(rig: Rig):
+        explanations = []
+        for members in (rig.registry.discovery_nodes(), rig.registry.trusted_nodes()):
+            rig.builder.dead.update(members)
+            await rig.directory.refresh()
+            assert not rig.directory.is_complete
+            await rig.directory.refresh()
+            explanations.append(rig.directory.explanation)
+        return explanations, rig.directory.is_complete
+
+    (trusted, known), is_complete = simulate(cache, main)
+
+    assert "asking nodes of trusted partners" in trusted
+    assert "3 answered" in trusted
+    assert "asking any known node" in known
+    assert is_complete
+
+
+def test_a_source_that_withholds_relays_is_made_up_for_and_told(cache):
+    async def main(rig: Rig):
+        few = [SIGNED.descriptor(node).encode() for node in SIGNED.nodes[:3]]
+        liar = rig.registry.discovery_nodes()[0]
+        rig.served[liar] = Snapshot(encode_listing(few))
+        for node in rig.registry.discovery_nodes()[3:]:
+            rig.builder.dead.add(node)
+        await rig.directory.refresh()
+        return rig.directory.explanation
+
+    assert "16 of 16 relays described, 13 withheld" in simulate(cache, main)
+
+
+def test_rubbish_counts_as_no_answer(cache):
+    async def main(rig: Rig):
+        rig.serve_everywhere(b"\xff" * 5000)
+        await rig.directory.refresh()
+        return rig.directory.is_complete, rig.selector.is_thin
+
+    assert simulate(cache, main) == (False, False)
+    assert not cache.exists()
+
+
+def test_a_thin_directory_does_not_narrow_the_paths(cache):
+    async def main(rig: Rig):
+        few = [SIGNED.descriptor(node).encode() for node in SIGNED.nodes[:3]]
+        rig.serve_everywhere(encode_listing(few))
+        await rig.directory.refresh()
+        return rig.selector.is_thin
+
+    assert simulate(cache, main) is True
+
+
+def test_a_directory_is_fetched_again_sooner_while_it_is_incomplete(cache):
+    async def main(rig: Rig):
+        rig.builder.dead.update(rig.registry.nodes())
+        running = asyncio.create_task(rig.directory.run())
+        await asyncio.sleep(60.0)
+        assert not rig.directory.is_complete
+        rig.builder.dead.clear()
+        await asyncio.sleep(60.0)
+        assert rig.directory.is_complete
+        before = len(rig.asked)
+        await asyncio.sleep(400.0)
+        quiet = len(rig.asked) - before
+        await asyncio.sleep(600.0)
+        running.cancel()
+        return quiet, len(rig.asked) - before
+
+    quiet, later = simulate(cache, main)
+
+    assert quiet == 0
+    assert later >= 3
+
+
+def test_the_cache_is_used_at_the_next_start(cache):
+    async def first(rig: Rig):
+        await rig.directory.refresh()
+
+    async def second(rig: Rig):
+        rig.builder.dead.update(rig.registry.nodes())
+        await rig.directory.refresh()
+        return rig.directory.explanation
+
+    simulate(cache, first)
+
+    assert "0 answered, 16 of 16 relays described" in simulate(cache, second)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 1000])
+def test_a_damaged_cache_is_left_aside(cache, content):
+    cache.write_bytes(content)
+    cache.chmod(0o600)
+
+    async def main(rig: Rig):
+        await rig.directory.refresh()
+        return rig.directory.is_complete
+
+    assert simulate(cache, main) is True
+
+
+def test_a_cache_that_others_may_read_is_refused(cache):
+    cache.write_bytes(b"{}")
+    cache.chmod(0o644)
+
+    async def main(_: Rig):
+        return None
+
+    with pytest.raises(ConfigError, match="chmod 0600"):
+        simulate(cache, main)
+
+
+def test_a_disk_that_refuses_does_not_end_the_refreshing(cache):
+    cache.mkdir(mode=0o700)  # in the way of the file
+
+    async def main(rig: Rig):
+        await rig.directory.refresh()
+        return rig.directory.is_complete
+
+    with pytest.raises(ConfigError):
+        simulate(cache, main)
+    cache.rmdir()
+
+    async def later(rig: Rig):
+        cache.mkdir(mode=0o700)
+        await rig.directory.refresh()
+        return rig.directory.is_complete
+
+    assert simulate(cache, later) is True
