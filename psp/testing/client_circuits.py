@@ -79,9 +79,9 @@ class MemoryClientCircuit:
         if not self.is_open:
             raise CircuitError(Reason.LINK_CLOSED)
         answering = asyncio.ensure_future(self._answer(command, data))
-        await asyncio.wait(
-            [answering, self.closed], return_when=asyncio.FIRST_COMPLETED
-        )
+        either: list[asyncio.Future[bytes] | asyncio.Future[Reason]]
+        either = [answering, self.closed]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             return answering.result()
         answering.cancel()

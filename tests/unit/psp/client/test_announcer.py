@@ -1,7 +1,7 @@
 """Keeping a user announced (psp/client/announcer.py, registration.py)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from psp.client.announcer import Announcer, AnnouncerConfig
 from psp.client.circuit import RequestError
@@ -82,7 +82,7 @@ class Points:
 
 def announced(
     points: Points,
-    then: Callable[[Announcer, SimHub], object],
+    then: Callable[[Announcer, SimHub], Awaitable[object]],
     config: AnnouncerConfig | None = None,
 ):
     """Announce from noon on, and run ``then``."""

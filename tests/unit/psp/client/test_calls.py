@@ -7,7 +7,7 @@ import pytest
 
 from psp.client import calls
 from psp.client.calls import MAX_PENDING_CALLS, CallError, Calls
-from psp.client.circuit import RequestError
+from psp.client.circuit import Circuit, RequestError
 from psp.client.identity import ClientIdentity
 from psp.client.lookup import LookupResult, PresenceState
 from psp.client.registration import PresenceRegistration, new_registration
@@ -86,7 +86,7 @@ class Rig:
         circuit = MemoryClientCircuit(
             Purpose.REGISTRATION, self.registry.nodes()[POINT], self._answer
         )
-        return new_registration(self.context, 0, cast("object", circuit))
+        return new_registration(self.context, 0, cast("Circuit", circuit))
 
     def introduction(
         self,

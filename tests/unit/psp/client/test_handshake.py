@@ -170,7 +170,7 @@ def test_a_caller_that_has_its_keys_still_answers_a_late_message_2():
 
 def test_a_callee_that_is_not_there_is_given_up():
     async def main(_: SimHub) -> float:
-        calling, _ = handshakes(Rendezvous())
+        calling, _called = handshakes(Rendezvous())
         with pytest.raises(TimeoutError):
             await calling.keys(Seconds(2.0))
         return asyncio.get_running_loop().time()

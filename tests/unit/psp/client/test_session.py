@@ -11,7 +11,7 @@ from psp.client.session import (
     ClientSession,
     SessionClosedError,
 )
-from psp.crypto.layer import LayerKeys
+from psp.crypto.kdf import LayerKeys
 from psp.crypto.session import SessionKeys
 from psp.endpoint.session import (
     DatagramsReceived,

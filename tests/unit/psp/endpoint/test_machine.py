@@ -6,8 +6,8 @@ import pytest
 
 from psp.circuit.events import CircuitBuilt, CircuitClosed, HopAdded, RequestAnswered
 from psp.circuit.origin import HopSpec
+from psp.crypto.kdf import LayerKeys
 from psp.crypto.keys import SigningKey, link_public
-from psp.crypto.layer import LayerKeys
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.crypto.session import SessionKeys
 from psp.endpoint.events import (

@@ -7,7 +7,8 @@ from itertools import count
 
 import pytest
 
-from psp.crypto.layer import LayerKeys, SealingLayer
+from psp.crypto.kdf import LayerKeys
+from psp.crypto.layer import SealingLayer
 from psp.crypto.session import SessionKeys
 from psp.endpoint.session import (
     MAX_OUTGOING,
@@ -105,7 +106,7 @@ class Wire:
 
     def _next(self) -> float | None:
         due = [end.next_timeout() for end in self.ends]
-        times = [time for time in due if time is not None]
+        times: list[float] = [time for time in due if time is not None]
         times += [entry[0] for entry in self.flying[:1]]
         return min(times, default=None)
 
