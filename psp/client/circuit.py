@@ -11,11 +11,13 @@ from psp.circuit.events import (
     NoticeReceived,
     OriginEvent,
     Pong,
+    ReportReceived,
     RequestAnswered,
     RequestFailed,
     RequestReceived,
 )
 from psp.circuit.origin import OriginCircuit
+from psp.client.loss_judge import LossJudge
 from psp.errors import PspError
 from psp.netdoc.node_record import NodeRecord
 from psp.runtime.ports import RefusedError
@@ -106,7 +108,9 @@ class Circuit:
         self._pings: dict[int, list[asyncio.Future[Seconds | None]]] = {}
         self._handlers: dict[RelayCommand, RequestHandler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._judge = LossJudge(len(self.path))
         self.on_handshake_block: Callable[[bytes], None] = lambda _: None
+        self.on_lossy_segment: Callable[[int], None] = lambda _: None
 
     @property
     def is_open(self) -> bool:
@@ -183,6 +187,9 @@ class Circuit:
                 self._end(event.reason, event.hop)
             case NoticeReceived(command=RelayCommand.JOINED):
                 self.joined.set()
+            case ReportReceived():
+                if self._judge.record(event.hop, event.loss, self._network.now()):
+                    self.on_lossy_segment(event.hop)
             case _:
                 self._receive_exchange(event)
 

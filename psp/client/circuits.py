@@ -43,11 +43,11 @@ class BuilderConfig:
     """
 
     within: Seconds = Seconds(10.0)
-    race_after: Seconds = Seconds(0.5)
+    race_after: Seconds = Seconds(0.4)
     racers: int = 3
     attempts: int = 6
     suspect_for: Seconds = Seconds(60.0)
-    ping_within: Seconds = Seconds(0.4)
+    ping_within: Seconds = Seconds(0.3)
     network_up_for: Seconds = Seconds(10.0)
 
 
@@ -118,7 +118,8 @@ class CircuitBuilder:
 
     async def blame_silence(self, circuit: Circuit) -> None:
         """Ping every hop of a silent circuit; suspect the first that is silent."""
-        within = Seconds(max(self.config.ping_within, circuit.build_time))
+        # A build takes about twice the round trip to its last hop.
+        within = Seconds(max(self.config.ping_within, 0.8 * circuit.build_time))
         answers = await asyncio.gather(
             *(circuit.ping(hop, within) for hop in range(1, len(circuit.path) + 1))
         )

@@ -221,6 +221,7 @@ class LegKeeper:
         self.legs[leg] = circuit
         self.network.add_leg(self.session.key, leg, circuit)
         circuit.closed.add_done_callback(lambda _: self._lose(leg))
+        circuit.on_lossy_segment = lambda hop: self._leave(leg, circuit, hop)
         self._wake.set()
 
     def _lose(self, leg: int) -> None:
@@ -231,6 +232,14 @@ class LegKeeper:
         self._wake.set()
         if circuit.is_open:
             self._spawn(self._give_up(circuit))
+
+    def _leave(self, leg: int, circuit: Circuit, hop: int) -> None:
+        """Move off a leg where one segment drops cells, while another leg is there."""
+        if len(self.legs) > 1 and leg in self.legs:
+            self.context.log.info("leg_lossy", hop=hop)
+            for suspect in {hop - 1, hop} - {0, 1}:  # a guard stays (R-PATH-4)
+                self.circuits.suspect(circuit.path, suspect)
+            circuit.close()
 
     async def _give_up(self, circuit: Circuit) -> None:
         await self.circuits.blame_silence(circuit)

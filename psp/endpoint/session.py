@@ -124,11 +124,14 @@ class SessionConfig:
 
     Attributes:
         legs: When a leg counts as silent or lost.
+        silent_after: Nothing over any leg for this long, and the reserves are wanted;
+            above three probes.
         give_up_after: Without any leg, or with silent ones only, for this long the
             session is over.
     """
 
     legs: LegConfig = field(default_factory=LegConfig)
+    silent_after: Seconds = Seconds(0.5)
     give_up_after: Seconds = Seconds(20.0)
 
 
@@ -235,7 +238,7 @@ class Session:
         if len(self.legs):  # pieces cannot be sent again without
             candidates.append(self._channel.next_timeout())
         is_told = self._is_silent or not self._has_heard
-        limit = self.config.give_up_after if is_told else self._silent_after
+        limit = self.config.give_up_after if is_told else self.config.silent_after
         candidates.append(Monotonic(self._heard_at + limit))
         return min(due for due in candidates if due is not None)
 
@@ -252,15 +255,10 @@ class Session:
         for leg in self.legs.lost(now):
             self.legs.remove(leg)
             self._events.append(LegLost(leg))
-        silent = now >= self._heard_at + self._silent_after
+        silent = now >= self._heard_at + self.config.silent_after
         if silent and not self._is_silent:
             self._events.append(SessionSilent())
         self._is_silent = silent
-
-    @property
-    def _silent_after(self) -> float:
-        """Seconds; later than a leg is left for another that is well."""
-        return min(self.config.legs.suspect_after * 1.5, self.config.give_up_after)
 
     def _queue(self, kind: Kind, plain: bytes) -> None:
         if len(self._outgoing) >= MAX_OUTGOING:
