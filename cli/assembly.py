@@ -37,6 +37,8 @@ from relay.machine import RelayMachine
 from relay.service import RelayService
 
 _SAVE_EVERY = Seconds(60.0)
+_MAX_STATE_BYTES = 16 << 20
+"""Handshake times of 65,536 relays, and room."""
 
 
 class RelayNode:
@@ -75,7 +77,10 @@ class RelayNode:
         self._statics: dict[bytes, NodeId] = {}
         self._know_members()
         self._state = StateFile(
-            config.state_dir / "relay.json", form="psp-relay", version=1
+            config.state_dir / "relay.json",
+            form="psp-relay",
+            version=1,
+            max_bytes=_MAX_STATE_BYTES,
         )
         self._links = self._make_links(identity, entropy)
         machine = RelayMachine(

@@ -19,7 +19,7 @@ from psp.runtime import keyfiles, settings
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import LogOutput, configure, logger, parse_level
 from psp.runtime.supervisor import Supervisor
-from psp.runtime.system import harden, new_event_loop
+from psp.runtime.system import end_with_parent, harden, new_event_loop
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 
@@ -66,6 +66,9 @@ def run(
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Log JSON lines on standard output.")
     ] = False,
+    with_parent: Annotated[
+        bool, typer.Option("--end-with-parent", help="Stop when the starter dies.")
+    ] = False,
 ) -> None:
     """Run a relay until Ctrl-C or SIGTERM."""
     from cli.assembly import RelayNode  # noqa: PLC0415 - keeps --help quick
@@ -81,6 +84,8 @@ def run(
     log = logger("relay")
     for refusal in harden():
         log.warning("not_hardened", what=refusal)
+    if with_parent:
+        end_with_parent()
     config = settings.load(NodeConfig, settings_file, os.environ)
 
     async def serve() -> None:

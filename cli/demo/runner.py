@@ -178,6 +178,7 @@ async def _start_relays(stage: _Stage) -> None:
     for number, relay in enumerate(stage.plan.relays):
         settings_file = _relay_settings(folder, number)
         arguments = ["relay", "run", str(settings_file), "--log-json"]
+        arguments.append("--end-with-parent")
         log = folder / f"relay-{number:02}.log"
         process = await Process.start(f"relay {number}", arguments, log)
         stage.relays[relay.node_id.hex()] = process

@@ -4,10 +4,12 @@ import asyncio
 import ctypes
 import importlib.util
 import resource
+import signal
 import sys
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
-"""From linux/prctl.h."""
+"""Both from linux/prctl.h."""
 
 
 def harden() -> tuple[str, ...]:
@@ -24,6 +26,15 @@ def harden() -> tuple[str, ...]:
     if not _forbid_dumps():
         refused.append("this system has no PR_SET_DUMPABLE: debuggers can read memory")
     return tuple(refused)
+
+
+def end_with_parent() -> None:
+    """Have the kernel send SIGTERM to this process when its parent dies, however.
+
+    Does nothing on systems that cannot.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _forbid_dumps() -> bool:

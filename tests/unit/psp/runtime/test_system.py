@@ -1,6 +1,7 @@
 """What the process asks of the system (psp/runtime/system.py)."""
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -32,6 +33,26 @@ def test_refusals_are_told_in_words():
     )
 
     assert "no PR_SET_DUMPABLE" in done.stdout
+
+
+def test_a_child_ends_when_its_parent_is_killed():
+    child = "import signal, psp.runtime.system as s; s.end_with_parent(); print(1, flush=True); signal.pause()"
+    parent = (
+        "import subprocess, sys, os\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "os.wait()\n"
+    )
+    reader, writer = os.pipe()
+    started = subprocess.Popen([sys.executable, "-c", parent], stdout=writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        assert said.readline() == b"1\n"
+
+        started.kill()
+        started.wait()
+
+        # The pipe ends when the last who could write to it is gone: the child.
+        assert said.read() == b""
 
 
 def test_uvloop_is_taken_where_wanted():
