@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,12 @@ class Process:
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
-        if self.is_running:
-            os.killpg(self.child.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
 
     async def stop(self) -> None:
         """Ask it to leave; kill it if it does not."""
         if self.is_running:
-            os.killpg(self.child.pid, signal.SIGTERM)
+            self._signal(signal.SIGTERM)
             try:
                 await asyncio.wait_for(self.child.wait(), STOP_WITHIN)
             except TimeoutError:
@@ -106,6 +106,11 @@ class Process:
         await self.child.wait()
         if self._reader is not None:
             await self._reader
+
+    def _signal(self, number: signal.Signals) -> None:
+        # It may have ended without the loop knowing yet.
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, number)
 
     def _raise_if_failed(self, awaited: str) -> None:
         for event in self.events:

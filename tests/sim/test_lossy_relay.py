@@ -34,7 +34,7 @@ def make_lossy(talk: Talk, share: float, seed: int) -> None:
         ]
         send(link, kept, now)
 
-    links.send = drop  # type: ignore[method-assign]  # the relay is the attacker
+    links.send = drop  # type: ignore[assignment, method-assign]  # the attacker
 
 
 def legs_left_within(folder: Path, seed: int, share: float, weather: Weather) -> int:
