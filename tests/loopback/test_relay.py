@@ -142,8 +142,8 @@ async def test_call_crosses_six_real_hops_both_ways(batched):
             bob.send_blocks(callee, sent[start : start + 50], bob_driver.now())
             alice_driver.flush()
             bob_driver.flush()
-            await asyncio.sleep(0.005)
-        await until(lambda: len(callee.blocks) == 500 == len(caller.blocks))
+            due = start + 50
+            await until(lambda due=due: len(callee.blocks) == due == len(caller.blocks))
 
         assert sorted(callee.blocks) == sorted(sent) == sorted(caller.blocks)
         assert all(service.machine.audit() for service in world.services)
