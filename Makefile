@@ -3,15 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+ANVIL_VERSION := 1.7.1
+ANVIL := $(VENV)/node/.anvil-$(ANVIL_VERSION)
 
-.PHONY: venv python demo test check bench clean
+.PHONY: venv python anvil demo test check bench clean
 
 venv: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory python
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[media,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[media,devchain,dev]'
 	touch $(STAMP)
 
 # Debian and Ubuntu ship Python without venv: root gets it, others are told how.
@@ -27,12 +29,24 @@ python:
 	    echo "error: this Python has no venv; run: sudo apt-get install python3-venv" >&2; exit 1; \
 	  fi; }
 
+# A second, independent chain for the contract tests and the benchmark: its binary lies in
+# an npm package. Without npm the tests that need it are skipped, which CI does not allow.
+anvil: venv $(ANVIL)
+
+$(ANVIL):
+	@if command -v npm >/dev/null; then \
+	  npm install --silent --no-audit --no-fund --prefix $(VENV)/node \
+	    @foundry-rs/anvil@$(ANVIL_VERSION) && touch $@; \
+	else \
+	  echo "no npm here: the chain tests run on the embedded chain only" >&2; \
+	fi
+
 demo: venv
 	$(BIN)/psp demo
 
 # Whole networks in virtual time run without coverage: tracing makes them three times
 # slower and shows no line that the other tests do not reach.
-test: venv
+test: venv anvil
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --ignore=tests/sim
 	$(BIN)/python -m pytest tests/sim
