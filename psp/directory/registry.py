@@ -85,6 +85,19 @@ class Registry(Protocol):
         """Return the active discovery nodes of this period, sorted."""
         ...
 
+    def retiring_nodes(self) -> tuple[NodeId, ...]:
+        """Return the active discovery nodes of the list before this one, sorted.
+
+        They still hold what was stored with them; those elected again are not among
+        them. Empty where nothing is elected.
+        """
+        ...
+
+    @property
+    def elected_at(self) -> UnixTime:
+        """When the list of discovery nodes came into force; 0 if nothing is elected."""
+        ...
+
     def trusted_nodes(self) -> tuple[NodeId, ...]:
         """Return the active nodes run by trusted partners, sorted."""
         ...

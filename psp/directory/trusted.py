@@ -199,6 +199,15 @@ class TrustedFileRegistry:
         """Return the discovery nodes, sorted."""
         return self._file.discovery_nodes
 
+    def retiring_nodes(self) -> tuple[NodeId, ...]:
+        """Return nobody: partners name discovery nodes, and name no earlier ones."""
+        return ()
+
+    @property
+    def elected_at(self) -> UnixTime:
+        """0: nothing is elected."""
+        return UnixTime(0)
+
     def trusted_nodes(self) -> tuple[NodeId, ...]:
         """Return the partners' own nodes, sorted."""
         return self._file.trusted_nodes

@@ -88,6 +88,15 @@ class MemoryRegistry:
         """Return the elected nodes, sorted."""
         return tuple(sorted(self.elected))
 
+    def retiring_nodes(self) -> tuple[NodeId, ...]:
+        """Return nobody."""
+        return ()
+
+    @property
+    def elected_at(self) -> UnixTime:
+        """0: nothing is elected."""
+        return UnixTime(0)
+
     def trusted_nodes(self) -> tuple[NodeId, ...]:
         """Return nobody."""
         return ()

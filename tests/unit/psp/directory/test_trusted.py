@@ -41,6 +41,7 @@ def test_it_answers_from_the_file():
     assert not registry.has_user(UserId(bytes(32)))
     assert len(registry.discovery_nodes()) == 5
     assert len(registry.trusted_nodes()) == 3
+    assert (registry.retiring_nodes(), registry.elected_at) == ((), 0)
     assert (registry.issued, registry.expires) == (START, START + 7 * 86_400)
 
 
