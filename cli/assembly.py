@@ -19,7 +19,6 @@ from discovery.service import DiscoveryService
 from presence.service import PresenceService
 from psp.crypto.keys import SigningKey, link_public
 from psp.crypto.primitives import x25519_public
-from psp.directory.trusted import RegistryRefusedError
 from psp.entropy import Entropy
 from psp.errors import ConfigError, DecodeError
 from psp.ids import NodeId
@@ -28,11 +27,11 @@ from psp.runtime import keyfiles
 from psp.runtime.driver import TrainSocket
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import logger
-from psp.runtime.membership import follow_registry, open_registry
+from psp.runtime.membership import FileMembership, Membership
 from psp.runtime.metrics import MetricsServer
 from psp.runtime.statefile import StateFile
 from psp.runtime.udp import UdpSocket
-from psp.units import Seconds, UnixTime
+from psp.units import Seconds
 from relay.machine import RelayMachine
 from relay.service import RelayService
 
@@ -56,12 +55,21 @@ class RelayNode:
         self,
         config: NodeConfig,
         *,
+        membership: Membership | None = None,
         udp: TrainSocket | None = None,
         unix_time: Callable[[], float] = time.time,
         entropy: Entropy | None = None,
         log: FilteringBoundLogger | None = None,
     ) -> None:
-        """Read keys and registry and bind the socket; call in a running loop.
+        """Read keys and bind the socket; call in a running loop.
+
+        Args:
+            config: Settings.
+            membership: Who is a member; None reads the trusted partners' file.
+            udp: A socket to use instead of one of its own.
+            unix_time: The wall clock.
+            entropy: Random bytes; None for the system's.
+            log: Where to log; None for the "relay" logger.
 
         Raises:
             ConfigError: If anything is missing, damaged or taken.
@@ -72,7 +80,10 @@ class RelayNode:
         entropy = entropy or SystemEntropy()
         identity, onion_privates = _load_keys(config.keys)
         self.node_id = NodeId(identity.public)
-        self.registry = open_registry(config.membership, UnixTime(int(unix_time())))
+        self.membership = membership or FileMembership(
+            config.membership, unix_time, self._log
+        )
+        self.registry = self.membership.registry
         self._check_record(onion_privates)
         self._statics: dict[bytes, NodeId] = {}
         self._know_members()
@@ -111,7 +122,7 @@ class RelayNode:
             links=self.relay.links,
             entropy=entropy,
             unix_time=unix_time,
-            registry_file=lambda: self.registry.data,
+            registry_file=self.membership.file,
             on_registry_file=self._take_registry_file,
         )
         self._collectors = CollectorRegistry()
@@ -131,15 +142,7 @@ class RelayNode:
         self.presence.start()
         self.discovery.start()
         self._tasks = [
-            asyncio.create_task(
-                follow_registry(
-                    self._config.membership,
-                    self.registry,
-                    self._unix_time,
-                    self._know_members,
-                    self._log,
-                )
-            ),
+            asyncio.create_task(self.membership.follow(self._know_members)),
             asyncio.create_task(self._save_now_and_then()),
         ]
         self._log.info("relay_started", discovery=self.is_discovery_node)
@@ -153,6 +156,7 @@ class RelayNode:
         await self.discovery.close()
         await self.presence.close()
         await self.relay.stop()
+        await self.membership.close()
         if self.metrics is not None:
             await self.metrics.close()
         if isinstance(self._udp, UdpSocket):
@@ -204,11 +208,7 @@ class RelayNode:
 
     def _take_registry_file(self, data: bytes) -> bool:
         """Take over a newer registry that another node served; it verifies itself."""
-        try:
-            is_newer = self.registry.update(data, UnixTime(int(self._unix_time())))
-        except RegistryRefusedError as error:
-            self._log.warning("registry_refused", error=str(error))
-            return False
+        is_newer = self.membership.take_file(data)
         if is_newer:
             self._know_members()
         return is_newer

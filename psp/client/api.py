@@ -27,7 +27,6 @@ from psp.client.lookup import Lookup, LookupResult
 from psp.client.network import ClientNetwork
 from psp.client.session import ClientSession
 from psp.client.state import ClientState
-from psp.directory.trusted import TrustedFileRegistry
 from psp.endpoint.machine import ClientMachine
 from psp.entropy import Entropy
 from psp.errors import ConfigError
@@ -39,7 +38,7 @@ from psp.path.selection import PathSelector
 from psp.runtime.driver import TrainSocket
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import logger
-from psp.runtime.membership import follow_registry, open_registry
+from psp.runtime.membership import FileMembership, Membership
 from psp.runtime.statefile import StateFile
 from psp.runtime.udp import UdpSocket
 from psp.units import Seconds, UnixTime
@@ -70,7 +69,7 @@ class Client:
     def __init__(
         self,
         config: ClientConfig,
-        registry: TrustedFileRegistry,
+        membership: Membership,
         context: ClientContext,
         udp: TrainSocket,
         *,
@@ -79,7 +78,8 @@ class Client:
     ) -> None:
         self.identity = identity
         self._config = config
-        self._registry = registry
+        self._membership = membership
+        self._registry = registry = membership.registry
         self._context = context
         self._state = state
         links = LinkMachine(
@@ -109,15 +109,7 @@ class Client:
         self._tasks = [
             asyncio.create_task(self._save_now_and_then()),
             asyncio.create_task(self.directory.run()),
-            asyncio.create_task(
-                follow_registry(
-                    config.membership,
-                    registry,
-                    context.unix_time,
-                    self._update_paths,
-                    context.log,
-                )
-            ),
+            asyncio.create_task(membership.follow(self._update_paths)),
         ]
 
     @property
@@ -216,6 +208,7 @@ class Client:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._network.close()
         self._save()
+        await self._membership.close()
 
     def _own_identity(self) -> ClientIdentity:
         if self.identity is None:
@@ -266,14 +259,15 @@ async def connect(
         config.state_dir / "client.json", form="psp-client", version=1
     )
     state = ClientState(state_file, identity, entropy)
-    registry = open_registry(
-        config.membership, UnixTime(int(unix_time())), state.registry_sequence
+    log = log or logger("client")
+    membership = FileMembership(
+        config.membership, unix_time, log, state.registry_sequence
     )
-    context = ClientContext(registry, entropy, unix_time, log or logger("client"))
+    context = ClientContext(membership.registry, entropy, unix_time, log)
     socket = UdpSocket((config.bind, config.port)) if udp is None else udp
     try:
         client = Client(
-            config, registry, context, socket, identity=identity, state=state
+            config, membership, context, socket, identity=identity, state=state
         )
         try:
             yield client

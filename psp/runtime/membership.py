@@ -1,4 +1,7 @@
-"""Where a process gets its registry from: the trusted partners' file, and its cache.
+"""Where a process gets its registry from: a chain, or the trusted partners' file.
+
+A chain (``rpc``) comes first; the file is what a network without one lives on, and what
+a process falls back to that has never read the chain (`psp.runtime.chain_membership`).
 
 The file may be replaced at any time, by whatever means the operator likes; it is looked
 at once a minute. A file that is refused changes nothing and is said in the log.
@@ -6,17 +9,20 @@ at once a minute. A file that is refused changes nothing and is said in the log.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from psp.directory.registry import Registry
 from psp.directory.trusted import (
     RegistryRefusedError,
     TrustAnchor,
     TrustedFileRegistry,
 )
 from psp.errors import ConfigError
+from psp.runtime.rpc import check_url
 from psp.units import Seconds, UnixTime
 from psp.wire.network import Network
 
@@ -30,17 +36,54 @@ class MembershipConfig:
 
     Attributes:
         chain_id: The network's chain id; any number for a network without a chain.
-        registry: Address of the registry, 40 hex digits.
-        file: The trusted partners' signed file.
+        registry: Address of the registry contract, 40 hex digits.
+        file: The trusted partners' signed file; what a network without a chain has, and
+            the fallback of those who have never read the chain.
         partners: Ed25519 keys of the trusted partners, 64 hex digits each.
         threshold: How many partners must have signed the file.
+        rpc: URLs of the chain's JSON-RPC endpoints, of different owners: three or more.
+        quorum: How many endpoints must agree on a block before it counts.
+        poll_every: Seconds between looks at the chain.
+        max_head_age: Seconds that the newest block may be old before it is said.
     """
 
     chain_id: int
     registry: str
-    file: Path
-    partners: tuple[str, ...]
+    file: Path | None = None
+    partners: tuple[str, ...] = ()
     threshold: int = 1
+    rpc: tuple[str, ...] = field(default=(), repr=False)
+    quorum: int = 2
+    poll_every: Seconds = Seconds(30.0)
+    max_head_age: Seconds = Seconds(3600.0)
+
+    def network(self) -> Network:
+        """Return which network this is.
+
+        Raises:
+            ConfigError: If chain id or address is not what it should be.
+        """
+        if not 0 <= self.chain_id < 1 << 64:
+            raise ConfigError(f"membership.chain_id is {self.chain_id}, not a chain id")
+        return Network(self.chain_id, _hex(self.registry, 20, "registry"))
+
+    def check_endpoints(self) -> None:
+        """See that the chain can be read with these settings.
+
+        Raises:
+            ConfigError: If not; the text never repeats a URL.
+        """
+        for url in self.rpc:
+            check_url(url, "membership.rpc")
+        if len(set(self.rpc)) != len(self.rpc):
+            raise ConfigError("membership.rpc names one endpoint twice; it counts once")
+        if not 1 <= self.quorum <= len(self.rpc):
+            raise ConfigError(
+                f"membership.quorum is {self.quorum} with {len(self.rpc)} endpoints; "
+                "name at least as many endpoints of different owners"
+            )
+        if self.poll_every <= 0 or self.max_head_age <= 0:
+            raise ConfigError("membership.poll_every and max_head_age are above 0")
 
     def anchor(self) -> TrustAnchor:
         """Return what the file is verified against.
@@ -54,10 +97,99 @@ class MembershipConfig:
                 f"membership.threshold is {self.threshold} with {len(partners)} "
                 "partners; set it to a number between 1 and that"
             )
-        if not 0 <= self.chain_id < 1 << 64:
-            raise ConfigError(f"membership.chain_id is {self.chain_id}, not a chain id")
-        address = _hex(self.registry, 20, "registry")
-        return TrustAnchor(Network(self.chain_id, address), partners, self.threshold)
+        return TrustAnchor(self.network(), partners, self.threshold)
+
+
+class Membership(Protocol):
+    """Keeps one registry up to date; see `psp.runtime.chain_membership.open_membership`."""
+
+    @property
+    def registry(self) -> Registry:
+        """The registry; one object for as long as the process lives."""
+        ...
+
+    @property
+    def explanation(self) -> str:
+        """Where the registry comes from and how it stands, in a sentence."""
+        ...
+
+    def file(self) -> bytes | None:
+        """Return the trusted partners' file in use, to serve to others; None without."""
+        ...
+
+    def take_file(self, data: bytes) -> bool:
+        """Take over a file that another node served; tell whether it was newer."""
+        ...
+
+    async def follow(self, on_change: Callable[[], None]) -> None:
+        """Keep up for ever; call ``on_change`` after each change."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; save what is kept."""
+        ...
+
+
+class FileMembership:
+    """Membership by the trusted partners' file alone.
+
+    Attributes:
+        registry: What the file says.
+    """
+
+    def __init__(
+        self,
+        config: MembershipConfig,
+        unix_time: Callable[[], float],
+        log: FilteringBoundLogger,
+        lowest_sequence: int = 0,
+    ) -> None:
+        """Read the file for the first time.
+
+        Raises:
+            ConfigError: If it is missing or refused; the text says why.
+        """
+        self._config = config
+        self._unix_time = unix_time
+        self._log = log
+        self.registry = open_registry(config, self._now(), lowest_sequence)
+
+    @property
+    def explanation(self) -> str:
+        """Where the registry comes from and how it stands, in a sentence."""
+        state = self.registry.freshness(self._now())
+        return f"file {self.registry.sequence} of the trusted partners, {state.value}"
+
+    def file(self) -> bytes | None:
+        """Return the file in use."""
+        return self.registry.data
+
+    def take_file(self, data: bytes) -> bool:
+        """Take over a newer file; it verifies itself."""
+        try:
+            return self.registry.update(data, self._now())
+        except RegistryRefusedError as error:
+            self._log.warning("registry_refused", error=str(error))
+            return False
+
+    async def follow(self, on_change: Callable[[], None]) -> None:
+        """Take over newer files for ever; call ``on_change`` after each."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            try:
+                data = await asyncio.to_thread(_read, self._config.file)
+            except ConfigError as error:
+                self._log.warning("registry_refused", error=str(error))
+                continue
+            if self.take_file(data):
+                self._log.info("registry_updated", sequence=self.registry.sequence)
+                on_change()
+
+    async def close(self) -> None:
+        """Hold nothing open."""
+
+    def _now(self) -> UnixTime:
+        return UnixTime(int(self._unix_time()))
 
 
 def open_registry(
@@ -73,35 +205,22 @@ def open_registry(
     Raises:
         ConfigError: If the file is missing or refused; the text says why.
     """
+    data = _read(config.file)
     anchor = config.anchor()
     try:
         return TrustedFileRegistry.open(
-            _read(config.file), anchor, unix_now, lowest_sequence=lowest_sequence
+            data, anchor, unix_now, lowest_sequence=lowest_sequence
         )
     except RegistryRefusedError as error:
         raise ConfigError(f"{config.file}: {error}") from None
 
 
-async def follow_registry(
-    config: MembershipConfig,
-    registry: TrustedFileRegistry,
-    unix_time: Callable[[], float],
-    on_change: Callable[[], None],
-    log: FilteringBoundLogger,
-) -> None:
-    """Take over newer files for ever; call ``on_change`` after each."""
-    while True:
-        await asyncio.sleep(_LOOK_EVERY)
-        try:
-            data = await asyncio.to_thread(_read, config.file)
-            if registry.update(data, UnixTime(int(unix_time()))):
-                log.info("registry_updated", sequence=registry.sequence)
-                on_change()
-        except (ConfigError, RegistryRefusedError) as error:
-            log.warning("registry_refused", error=str(error))
-
-
-def _read(path: Path) -> bytes:
+def _read(path: Path | None) -> bytes:
+    if path is None:
+        raise ConfigError(
+            "membership has neither rpc endpoints of a chain nor a file of the trusted "
+            "partners; set membership.rpc or membership.file"
+        )
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)

@@ -9,7 +9,7 @@ import structlog
 
 from psp.errors import ConfigError
 from psp.runtime import membership
-from psp.runtime.membership import MembershipConfig, follow_registry, open_registry
+from psp.runtime.membership import FileMembership, MembershipConfig, open_registry
 from psp.testing.directory import START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
 from psp.testing.simloop import run_simulation
@@ -107,26 +107,44 @@ def test_addresses_may_be_written_with_0x(config):
     assert written.anchor() == config.anchor()
 
 
+def test_neither_endpoints_nor_a_file_says_what_to_set(config):
+    with pytest.raises(ConfigError, match=r"set membership\.rpc or membership\.file"):
+        open_registry(replace(config, file=None), START)
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"rpc": ("http://a", "nonsense")}, r"membership\.rpc has an entry"),
+        ({"rpc": ("http://a", "http://a")}, "names one endpoint twice"),
+        ({"rpc": ("http://a",)}, "quorum is 2 with 1 endpoints"),
+        ({"rpc": ("http://a",), "quorum": 0}, "quorum is 0"),
+        ({"rpc": ("http://a", "http://b"), "poll_every": 0}, "above 0"),
+    ],
+)
+def test_an_endpoint_setting_that_cannot_be_is_named(config, changed, text):
+    with pytest.raises(ConfigError, match=text):
+        replace(config, **changed).check_endpoints()
+
+
+def test_endpoints_stay_out_of_what_is_printed(config):
+    assert "api-key" not in repr(replace(config, rpc=("https://host/api-key",)))
+
+
+LOG = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
+
+
 class Followed:
     """A registry followed in virtual time."""
 
     def __init__(self, config: MembershipConfig) -> None:
-        self.config = config
-        self.registry = open_registry(config, START)
+        self.membership = FileMembership(config, lambda: float(START), LOG)
+        self.registry = self.membership.registry
         self.changes = 0
 
     def run(self, *steps) -> None:
         async def main(_):
-            log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
-            task = asyncio.create_task(
-                follow_registry(
-                    self.config,
-                    self.registry,
-                    lambda: float(START),
-                    self._changed,
-                    log,
-                )
-            )
+            task = asyncio.create_task(self.membership.follow(self._changed))
             for step in steps:
                 step()
                 await asyncio.sleep(61.0)
@@ -137,6 +155,18 @@ class Followed:
 
     def _changed(self) -> None:
         self.changes += 1
+
+
+def test_what_others_served_is_taken_over_only_if_newer(config, signed):
+    membership = FileMembership(config, lambda: float(START), LOG)
+    old = membership.file()
+    signed.sequence = 2
+
+    assert not membership.take_file(old)
+    assert membership.take_file(signed.file())
+    assert not membership.take_file(old)
+    assert membership.file() == signed.file()
+    assert membership.explanation == "file 2 of the trusted partners, fresh"
 
 
 def test_a_newer_file_is_taken_over_within_a_minute(config, signed):
