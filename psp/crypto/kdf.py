@@ -45,6 +45,8 @@ class Label(bytes, enum.Enum):
     DESCRIPTOR = b"psp-descriptor-v1"
     MESH = b"psp-mesh-v1"
     SNAPSHOT = b"psp-snapshot-v1"
+    ELEMENT = b"psp-element-v1"
+    HANDOVER = b"psp-handover-v1"
 
     # Presence records and their blinded keys.
     PRESENCE_RECORD = b"pres-rec-v1"
