@@ -47,11 +47,15 @@ class MemoryRegistry:
     Attributes:
         users: Who is registered.
         elected: The discovery nodes; call `changed` after touching any of these.
+        retiring: Those of the list before.
+        since: When the list came into force; 0 without an election.
     """
 
     def __init__(self, nodes: Iterable[NodeId], elected: Iterable[NodeId]) -> None:
         self.users: set[UserId] = set()
         self.elected = set(elected)
+        self.retiring: set[NodeId] = set()
+        self.since = UnixTime(0)
         self._nodes = {
             node: NodeRecord(node, bytes(32), (_endpoint(i),), bytes(20))
             for i, node in enumerate(nodes)
@@ -72,6 +76,14 @@ class MemoryRegistry:
         """Let readers notice a change."""
         self._sequence += 1
 
+    def elect(self, elected: Iterable[NodeId], since: UnixTime) -> None:
+        """Put a new list in force; those who are not on it retire."""
+        newly = set(elected)
+        self.retiring = self.elected - newly
+        self.elected = newly
+        self.since = since
+        self.changed()
+
     def nodes(self) -> Mapping[NodeId, NodeRecord]:
         """Return every node."""
         return self._nodes
@@ -89,13 +101,13 @@ class MemoryRegistry:
         return tuple(sorted(self.elected))
 
     def retiring_nodes(self) -> tuple[NodeId, ...]:
-        """Return nobody."""
-        return ()
+        """Return the nodes of the list before, sorted."""
+        return tuple(sorted(self.retiring))
 
     @property
     def elected_at(self) -> UnixTime:
-        """0: nothing is elected."""
-        return UnixTime(0)
+        """When the list came into force."""
+        return self.since
 
     def trusted_nodes(self) -> tuple[NodeId, ...]:
         """Return nobody."""
