@@ -11,3 +11,9 @@
 know sockets, clocks and processes. It is for development and tests: the accounts' keys
 are public and anybody who reaches the port may use them.
 """
+
+import os
+
+os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
+# py-evm hashes through eth-hash, which would take pycryptodome, a dependency of
+# eth-account: a transaction then takes a third longer. Read when eth-hash is imported.

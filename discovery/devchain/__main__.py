@@ -21,6 +21,9 @@ def main() -> None:
     parser.add_argument("--endpoints", type=int, default=1)
     parser.add_argument("--port", type=int, action="append", default=[])
     parser.add_argument("--host", default=defaults.host)
+    parser.add_argument(
+        "--ends-with-stdin", action="store_true", help="stop when standard input closes"
+    )
     given = parser.parse_args()
     genesis = given.genesis_time
     config = DevChainConfig(
@@ -33,7 +36,7 @@ def main() -> None:
         ports=tuple(given.port),
         host=given.host,
     )
-    asyncio.run(run_until_signal(config))
+    asyncio.run(run_until_signal(config, ends_with_stdin=given.ends_with_stdin))
 
 
 if __name__ == "__main__":

@@ -25,18 +25,18 @@ from discovery.devchain.evm import (
     decode_header,
     encode_header,
 )
-from discovery.devchain.state_trie import (
-    EMPTY_CODE_HASH,
-    Account,
-    AccountProof,
-    account_at,
-    prove_account,
-    storage_at,
-)
+from discovery.devchain.state_trie import Account, AccountProof, StateReader
 from discovery.devchain.store import BlockRow, ChainStore, LogRow, TransactionRow
 
 MAX_ANCESTORS = 256
 """Blocks whose hash BLOCKHASH can see (yellow paper, 9.4)."""
+
+MAX_CACHED_CALLS = 256
+"""Results of calls that are remembered, the oldest goes for a new one: every node of a
+network asks for the same pages of the same block."""
+
+MAX_CACHED_OUTPUT = 1 << 16
+"""Bytes; a longer result is not remembered. So all of them are at most 16 MB."""
 
 
 class Chain:
@@ -68,8 +68,12 @@ class Chain:
         """
         self.store = store
         self._nodes = StateNodes(store.node)
+        self._reader = StateReader(self._nodes)
         stored = store.meta("chain_id")
-        self.evm = Evm(int(stored or chain_id), self._nodes, self._ancestors)
+        self.evm = Evm(
+            int(stored or chain_id), self._nodes, self._reader, self._ancestors
+        )
+        self._calls: dict[tuple[bytes, Message], CallResult] = {}
         self._branch = int(store.meta("branch") or 0)
         self._header = lru_cache(1_024)(self._load_header)
         number = store.head()
@@ -97,30 +101,38 @@ class Chain:
 
     def account(self, header: Header, address: bytes) -> Account:
         """Return an account after this block."""
-        return account_at(self._nodes, header.state_root, address)
+        return self._reader.account(header.state_root, address)
 
     def code(self, header: Header, address: bytes) -> bytes:
         """Return a contract's code after this block."""
-        code_hash = self.account(header, address).code_hash
-        return b"" if code_hash == EMPTY_CODE_HASH else self._nodes[code_hash]
+        return self._reader.code(self.account(header, address))
 
     def storage(self, header: Header, address: bytes, slot: int) -> int:
         """Return a word of a contract's storage after this block."""
-        return storage_at(self._nodes, self.account(header, address), slot)
+        storage_root = self.account(header, address).storage_root
+        return self._reader.word(storage_root, slot)
 
     def prove(
         self, header: Header, address: bytes, slots: Sequence[int]
     ) -> AccountProof:
         """Prove an account and words of its storage after this block."""
-        return prove_account(self._nodes, header.state_root, address, slots)
+        return self._reader.prove(header.state_root, address, slots)
 
     def call(self, header: Header, message: Message) -> CallResult:
-        """Run a call after this block, as if in it.
+        """Run a call after this block, as if in it; the same one is run once.
 
         Raises:
             InvalidTransactionError: If the gas does not cover the call's own cost.
         """
-        return self.evm.call(header, message)
+        key = (bytes(header.hash), message)
+        result = self._calls.get(key)
+        if result is None:
+            result = self.evm.call(header, message)
+            if len(result.output) <= MAX_CACHED_OUTPUT:
+                if len(self._calls) >= MAX_CACHED_CALLS:
+                    del self._calls[next(iter(self._calls))]
+                self._calls[key] = result
+        return result
 
     # ---- writing
 

@@ -136,4 +136,8 @@ def _failed(call_id: object, error: RpcError) -> dict[str, Any]:
 
 
 def _encode(response: object) -> bytes:
-    return msgspec.json.encode(response)
+    try:
+        return msgspec.json.encode(response)
+    except (ValueError, OverflowError):  # an id that JSON can say only one way
+        refused = RpcError(INVALID_REQUEST, "id cannot be repeated")
+        return msgspec.json.encode(_failed(None, refused))

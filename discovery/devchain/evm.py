@@ -35,6 +35,7 @@ from eth.vm.chain_context import ChainContext
 from eth.vm.forks.london.transactions import UnsignedDynamicFeeTransaction
 from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.blocks import PragueBlockHeader
+from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 from eth_bloom.bloom import BloomFilter
 from eth_keys.datatypes import PrivateKey
@@ -48,6 +49,8 @@ from discovery.devchain.blocks import (
     Sealed,
     Transaction,
 )
+from discovery.devchain.call_state import CallAccounts
+from discovery.devchain.state_trie import StateReader
 
 BLOB_TYPE = 3
 INITIAL_BASE_FEE = 10**9
@@ -117,15 +120,26 @@ class StateNodes(BaseAtomicDB):
         yield cast(AtomicWriteBatchAPI, self)
 
 
+class _CallState(PragueState):
+    """State of a call: py-evm hands its database, here a StateReader, to the class."""
+
+    account_db_class = cast(Any, CallAccounts)
+
+
 class Evm:
     """Execution on top of a store of trie nodes."""
 
     def __init__(
-        self, chain_id: int, nodes: StateNodes, prev_hashes: PrevHashes
+        self,
+        chain_id: int,
+        nodes: StateNodes,
+        reader: StateReader,
+        prev_hashes: PrevHashes,
     ) -> None:
         self.chain_id = chain_id
         self._context = ChainContext(chain_id)
         self._nodes = nodes
+        self._reader = reader
         self._prev_hashes = prev_hashes
 
     def genesis_header(
@@ -171,7 +185,7 @@ class Evm:
                 f"intrinsic gas too low: have {message.gas}, "
                 f"want {unsigned.intrinsic_gas}"
             )
-        state = self._state(header.copy(base_fee_per_gas=0))
+        state = self._call_state(header)
         transaction = SpoofTransaction(unsigned, from_=message.sender)
         executor = state.get_transaction_executor()
         computation = executor.build_computation(
@@ -215,6 +229,16 @@ class Evm:
         """Return the raw transaction; `fees` are the most and the tip, wei per gas."""
         unsigned = self._unsigned(message, nonce=nonce, fees=fees)
         return bytes(unsigned.as_signed_transaction(PrivateKey(key)).encode())
+
+    def _call_state(self, header: Header) -> Any:  # noqa: ANN401 - as _state
+        context = PragueVM.create_execution_context(
+            cast(Any, header.copy(base_fee_per_gas=0)),
+            cast(Any, self._prev_hashes(header)),
+            self._context,
+        )
+        return _CallState(
+            cast(Any, self._reader), context, cast(Any, header.state_root)
+        )
 
     def _unsigned(
         self, message: Message, *, nonce: int, fees: tuple[int, int]

@@ -13,7 +13,7 @@ from discovery.devchain.blocks import Header, Transaction
 from discovery.devchain.chain import Chain
 from discovery.devchain.clock import ChainClock
 from discovery.devchain.config import DevChainConfig, RpcLimits
-from discovery.devchain.errors import refuse, refuse_params
+from discovery.devchain.errors import RpcError, refuse, refuse_params
 from discovery.devchain.evm import BlockBuilder, InvalidTransactionError
 from discovery.devchain.mempool import Mempool
 from discovery.devchain.store import ChainStore
@@ -27,6 +27,7 @@ class Snapshot:
     """What `revert` goes back to."""
 
     number: int
+    block_hash: bytes
     branch: int
     offset: int
     pool: tuple[Transaction, ...]
@@ -98,8 +99,11 @@ class DevNode:
         nonce = self.nonce(transaction.sender)
         arrival, replaced = self.pool.add(transaction, nonce)
         if self.automine and transaction.nonce == nonce:
-            self._mine_at_once(transaction)
-            return
+            self.mine()
+            if self._store.transaction_by_hash(transaction.hash) is not None:
+                return
+            if self.pool.get(transaction.hash) is None:
+                refuse("the transaction could not be put into a block")
         with self._store.transaction():
             self._store.put_pooled(transaction.hash, arrival, transaction.raw)
             if replaced is not None:
@@ -133,17 +137,10 @@ class DevNode:
                 f"maxFeePerGas {evm.max_fee_per_gas}, baseFee {base_fee}"
             )
 
-    def _mine_at_once(self, transaction: Transaction) -> None:
-        self.mine()
-        if self.pool.get(transaction.hash) is None:
-            return
-        self.pool.remove(transaction)
-        refuse("the transaction could not be put into a block")
-
     def _restore(self, transaction: Transaction) -> None:
         try:
             self.pool.add(transaction, self.nonce(transaction.sender))
-        except Exception:  # noqa: BLE001 - it was good when it was stored
+        except RpcError:  # its nonce was used by another, say
             self._store.drop_pooled([transaction.hash])
 
     # ---- blocks
@@ -186,8 +183,7 @@ class DevNode:
         gone = [*misfits, *self.pool.stale(self.nonce)]
         for transaction in gone:
             self.pool.remove(transaction)
-        if misfits:
-            self._store.drop_pooled(transaction.hash for transaction in misfits)
+        self._store.drop_pooled(transaction.hash for transaction in gone)
 
     def fund(self, address: bytes, balance: int) -> None:
         """Set an account's balance, in a block of its own."""
@@ -229,6 +225,7 @@ class DevNode:
             del self._snapshots[next(iter(self._snapshots))]
         self._snapshots[self._snapshot_count] = Snapshot(
             self.chain.head.block_number,
+            self.chain.head.hash,
             self.chain.branch,
             self.clock.offset,
             tuple(entry.transaction for entry in self.pool),
@@ -238,8 +235,11 @@ class DevNode:
     def revert(self, number: int) -> bool:
         """Go back to a snapshot, which is used up with all later ones."""
         snapshot = self._snapshots.get(number)
-        if snapshot is None or snapshot.number > self.chain.head.block_number:
+        if snapshot is None:
             return False
+        block = self.chain.header(snapshot.number)
+        if block is None or block.hash != snapshot.block_hash:
+            return False  # a reorganisation went below it
         for later in [key for key in self._snapshots if key >= number]:
             del self._snapshots[later]
         self.chain.rewind(snapshot.number, branch=snapshot.branch)

@@ -25,7 +25,7 @@ class Endpoints:
     """What ``PATH.rpc`` says.
 
     Attributes:
-        pid: Of the process that serves.
+        pid: Of the process that serves; 0 once it has stopped.
         chain_id: Of its chain.
         urls: Where it listens.
     """
@@ -37,6 +37,8 @@ class Endpoints:
     @property
     def is_alive(self) -> bool:
         """Whether its process exists."""
+        if self.pid <= 0:
+            return False
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:

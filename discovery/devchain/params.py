@@ -18,11 +18,12 @@ from discovery.devchain.quantities import (
 BLOCK_NOT_FOUND = -32001
 """As geth and erigon: "header not found" and kin."""
 
-CALL_GAS = 500_000_000
-"""Gas of an eth_call that names none. A view of a whole list may cost more than a block
-may hold; the time it takes is what bounds it."""
+CALL_GAS = 50_000_000
+"""Gas of an eth_call that names none, as geth's."""
 
-MAX_CALL_GAS = 2_000_000_000
+MAX_CALL_GAS = 100_000_000
+"""An eth_call that names more gets this. Nothing else is answered while it runs, which
+with an endless loop is half a minute."""
 
 
 class Params:

@@ -82,8 +82,14 @@ class DevChainProcess:
         """
         with open_log(log) as messages:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "discovery.devchain", *arguments],
-                stdin=subprocess.DEVNULL,
+                [
+                    sys.executable,
+                    "-m",
+                    "discovery.devchain",
+                    "--ends-with-stdin",
+                    *arguments,
+                ],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=messages,
                 cwd=Path(__file__).parents[2],
@@ -152,7 +158,7 @@ def running_devchain(
         ports: Or these.
         log: Where its messages go.
     """
-    arguments = [] if path is None else [str(path)]
+    arguments = [] if path is None else [str(path.resolve())]
     arguments += [f"--block-time={block_time}", f"--finality={finality}"]
     arguments += [f"--endpoints={endpoints}", *(f"--port={port}" for port in ports)]
     if genesis_time is not None:
@@ -222,6 +228,8 @@ def read_line(process: subprocess.Popen[bytes], within: float) -> bytes:
 def end_process(process: subprocess.Popen[bytes]) -> None:
     """Ask a child to end, wait, and kill it if it does not."""
     process.terminate()
+    if process.stdin is not None:
+        process.stdin.close()
     try:
         process.wait(STOP_WITHIN)
     except subprocess.TimeoutExpired:

@@ -34,6 +34,9 @@ from discovery.devchain.views import (
 TIP = 10**9
 """The tip suggested to clients, wei per gas."""
 
+MAX_BLOCK = 2**62
+"""Beyond any block, and an integer to SQLite."""
+
 MAX_TOPICS = 4
 MAX_CHOICES = 256
 """Alternatives in one place of a filter."""
@@ -206,6 +209,8 @@ def logs(node: DevNode, params: Params) -> list[Json]:
 
 def call(node: DevNode, params: Params) -> str:
     """eth_call: in the named block's state, with its number and time."""
+    if params.optional(2) is not None or params.optional(3) is not None:
+        refuse_params("state and block overrides are not supported")
     message = read_message(params.object(0), CALL_GAS)
     result = run(node, params.block(node, 1), message)
     raise_if_failed(result)
@@ -315,7 +320,7 @@ def _read_border(node: DevNode, name: object) -> int:
     header = find_block(node, "latest" if name is None else name)
     if header is not None:
         return int(header.block_number)
-    return read_quantity(name, "block") if isinstance(name, str | int) else 0
+    return min(read_quantity(name, "block"), MAX_BLOCK)
 
 
 def _choices(value: object) -> list[Any]:

@@ -61,7 +61,11 @@ class ChainServer:
         app.router.add_post("/", self._on_post)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
-        return [await self._listen(host, port, strict=strict) for port in ports]
+        try:
+            return [await self._listen(host, port, strict=strict) for port in ports]
+        except BaseException:
+            await self.close()
+            raise
 
     def mine_every(self, seconds: Seconds) -> None:
         """Make blocks from now on."""

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from discovery.devchain.accounts import dev_account
 from discovery.devchain.config import DevChainConfig, RpcLimits
 from discovery.devchain.node import DevNode
 from discovery.devchain.ownership import (
@@ -50,7 +51,7 @@ class DevChain:
     Attributes:
         urls: Where it is served; empty before `start`.
         chain_id: Of the chain; 0 before `start`.
-        accounts: Addresses the chain signs for; empty if another process serves it.
+        accounts: Addresses of the configured accounts.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class DevChain:
         self.config = config or DevChainConfig()
         self.urls: list[str] = []
         self.chain_id = 0
-        self.accounts: list[str] = []
+        self.accounts = [
+            address(dev_account(name).address) for name in self.config.accounts
+        ]
         self._limits = limits
         self._lock: Lock | None = None
         self._server: ChainServer | None = None
@@ -93,6 +96,7 @@ class DevChain:
                 await self._stand_by
         if self._server is not None:
             await self._server.close()
+            self._write_endpoints(pid=0)
         if self._lock is not None:
             self._lock.release()
 
@@ -116,13 +120,11 @@ class DevChain:
         server = ChainServer(
             lambda: DevNode(config, time.time, self._limits), _report_fault
         )
-        ports = config.ports or (*ports_before, *[0] * config.endpoints)
-        count = len(config.ports) or config.endpoints
+        ports = (*ports_before, *[0] * config.endpoints)[: config.endpoints]
         self.urls = await server.start(
-            config.host, ports[:count], strict=bool(config.ports)
+            config.host, config.ports or ports, strict=bool(config.ports)
         )
         self.chain_id = server.node.chain.evm.chain_id
-        self.accounts = [address(one) for one in server.node.accounts]
         if config.block_time > 0:
             server.mine_every(config.block_time)
         self._server = server
@@ -132,10 +134,19 @@ class DevChain:
         if self._lock is None:
             return False
         before = read_endpoints(path)
-        await self._serve(() if before is None else before.ports)
-        here = Endpoints(os.getpid(), self.chain_id, tuple(self.urls))
-        write_endpoints(path, here)
+        try:
+            await self._serve(() if before is None else before.ports)
+        except BaseException:
+            self._lock.release()
+            self._lock = None
+            raise
+        self._write_endpoints(pid=os.getpid())
         return True
+
+    def _write_endpoints(self, *, pid: int) -> None:
+        if self.config.path is not None:
+            here = Endpoints(pid, self.chain_id, tuple(self.urls))
+            write_endpoints(self.config.path, here)
 
     async def _follow(self, path: Path) -> None:
         deadline = time.monotonic() + WAIT_FOR_OWNER
@@ -152,19 +163,36 @@ class DevChain:
         )
 
     async def _wait_for_lock(self, path: Path) -> None:
-        while not await self._take_over(path):  # noqa: ASYNC110 - another process's end
+        while True:
             await asyncio.sleep(POLL)
-        _log.info("devchain_taken_over")
+            try:
+                if await self._take_over(path):
+                    _log.info("devchain_taken_over")
+                    return
+            except ConfigError as error:
+                _log.error("devchain_takeover_failed", error=repr(error))
 
 
 async def run_until_signal(
-    config: DevChainConfig, limits: RpcLimits | None = None
+    config: DevChainConfig,
+    limits: RpcLimits | None = None,
+    *,
+    ends_with_stdin: bool = False,
 ) -> None:
-    """Serve a chain until SIGTERM or SIGINT; say in one line of JSON that it is up."""
+    """Serve a chain until SIGTERM or SIGINT; say in one line of JSON that it is up.
+
+    Args:
+        config: The chain.
+        limits: What one request may ask for.
+        ends_with_stdin: Whether to stop, too, when standard input is closed: the end of
+            the process that started this one, however it came.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if ends_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), stop.set)
     chain = DevChain(config, limits)
     await chain.start()
     started = {
@@ -176,6 +204,8 @@ async def run_until_signal(
     sys.stdout.write(msgspec.json.encode(started).decode() + "\n")
     sys.stdout.flush()
     await stop.wait()
+    if ends_with_stdin:
+        loop.remove_reader(sys.stdin.fileno())
     await chain.close()
 
 

@@ -6,17 +6,31 @@
     storage root -> word   keccak(slot)    : rlp(word without leading zeros)
 
 A word that is zero is not in the trie; its proof shows the place where it would be.
+What a root says never changes, so everything read is remembered under its root: most
+calls see storage that the block before did not touch.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
-import rlp
-from eth_utils.crypto import keccak
-from trie.constants import BLANK_NODE_HASH
-from trie.hexary import HexaryTrie
+from psp.crypto.keccak import keccak256
+from psp.wire import rlp
 
-EMPTY_CODE_HASH = keccak(b"")
+EMPTY_ROOT = keccak256(rlp.encode(b""))
+EMPTY_CODE_HASH = keccak256(b"")
+
+MAX_CACHED = 65_536
+"""Words, and as many accounts, that are remembered: about 15 MB. When full, all are
+forgotten."""
+
+BRANCH_ITEMS = 17
+IS_LEAF = 2
+IS_ODD = 1
+"""Bits in the first nibble of a leaf's or extension's path (yellow paper, appendix C)."""
+
+Node = tuple[rlp.Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +39,7 @@ class Account:
 
     nonce: int = 0
     balance: int = 0
-    storage_root: bytes = BLANK_NODE_HASH
+    storage_root: bytes = EMPTY_ROOT
     code_hash: bytes = EMPTY_CODE_HASH
 
 
@@ -44,61 +58,113 @@ class AccountProof:
     words: tuple[tuple[int, tuple[bytes, ...]], ...]
 
 
-Nodes = Mapping[bytes, bytes]
-"""Trie nodes by hash."""
+class StateReader:
+    """Reads any state whose trie nodes are there."""
+
+    def __init__(self, nodes: Mapping[bytes, bytes]) -> None:
+        """Start; `nodes` has trie nodes and contracts' code by their hash."""
+        self._nodes = nodes
+        self._accounts: dict[tuple[bytes, bytes], Account] = {}
+        self._words: dict[tuple[bytes, int], int] = {}
+
+    def account(self, state_root: bytes, address: bytes) -> Account:
+        """Return an account."""
+        key = (state_root, address)
+        account = self._accounts.get(key)
+        if account is None:
+            if len(self._accounts) >= MAX_CACHED:
+                self._accounts.clear()
+            account = _account(self._walk(state_root, keccak256(address))[0])
+            self._accounts[key] = account
+        return account
+
+    def word(self, storage_root: bytes, slot: int) -> int:
+        """Return a word of the storage with this root."""
+        key = (storage_root, slot)
+        word = self._words.get(key)
+        if word is None:
+            if len(self._words) >= MAX_CACHED:
+                self._words.clear()
+            word = _word(self._walk(storage_root, _slot_key(slot))[0])
+            self._words[key] = word
+        return word
+
+    def code(self, account: Account) -> bytes:
+        """Return an account's code."""
+        if account.code_hash == EMPTY_CODE_HASH:
+            return b""
+        return self._nodes[account.code_hash]
+
+    def prove(
+        self, state_root: bytes, address: bytes, slots: Sequence[int]
+    ) -> AccountProof:
+        """Prove an account and words of its storage."""
+        value, nodes = self._walk(state_root, keccak256(address))
+        account = _account(value)
+        words = []
+        for slot in slots:
+            word, path = self._walk(account.storage_root, _slot_key(slot))
+            words.append((_word(word), path))
+        return AccountProof(account, nodes, tuple(words))
+
+    def _walk(self, root: bytes, key: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+        """Return the value at a key, empty if there is none, and the nodes passed."""
+        if root == EMPTY_ROOT:
+            return b"", ()
+        nibbles = key.hex()
+        passed: list[bytes] = []
+        pointer: rlp.Item = root
+        while pointer:
+            node = self._node(pointer, passed)
+            if len(node) == BRANCH_ITEMS:
+                pointer = node[int(nibbles[0], 16)]
+                nibbles = nibbles[1:]
+                continue
+            path, is_leaf = _path(cast(bytes, node[0]))
+            if not nibbles.startswith(path):
+                break
+            nibbles = nibbles[len(path) :]
+            if is_leaf:
+                return cast(bytes, node[1]), tuple(passed)
+            pointer = node[1]
+        return b"", tuple(passed)
+
+    def _node(self, pointer: rlp.Item, passed: list[bytes]) -> Node:
+        if isinstance(pointer, tuple):
+            return pointer  # shorter than a hash, so it lies inside its parent
+        encoded = self._nodes[pointer]
+        passed.append(encoded)
+        return _decoded(encoded)
 
 
-def account_at(nodes: Nodes, state_root: bytes, address: bytes) -> Account:
-    """Return an account."""
-    return _account(HexaryTrie(nodes, state_root).get(keccak(address)))
+@lru_cache(8_192)
+def _decoded(encoded: bytes) -> Node:
+    return cast(Node, rlp.decode(encoded))
 
 
-def storage_at(nodes: Nodes, account: Account, slot: int) -> int:
-    """Return a word of an account's storage."""
-    trie = HexaryTrie(nodes, account.storage_root)
-    return _word(trie.get(_slot_key(slot)))
-
-
-def prove_account(
-    nodes: Nodes, state_root: bytes, address: bytes, slots: Sequence[int]
-) -> AccountProof:
-    """Prove an account and words of its storage."""
-    trie = HexaryTrie(nodes, state_root)
-    key = keccak(address)
-    account = _account(trie.get(key))
-    storage = HexaryTrie(nodes, account.storage_root)
-    return AccountProof(
-        account, _path(trie, key), tuple(_prove_word(storage, slot) for slot in slots)
-    )
-
-
-def _prove_word(storage: HexaryTrie, slot: int) -> tuple[int, tuple[bytes, ...]]:
-    key = _slot_key(slot)
-    return _word(storage.get(key)), _path(storage, key)
-
-
-def _path(trie: HexaryTrie, key: bytes) -> tuple[bytes, ...]:
-    if trie.root_hash == BLANK_NODE_HASH:
-        return ()
-    nodes = trie.get_proof(key)  # type: ignore[no-untyped-call]  # as its package is
-    return tuple(rlp.encode(node) for node in nodes)
+@lru_cache(8_192)
+def _path(packed: bytes) -> tuple[str, bool]:
+    """Return the nibbles of a leaf's or extension's path, and whether it is a leaf's."""
+    digits = packed.hex()
+    kind = int(digits[0], 16)
+    return digits[1 if kind & IS_ODD else 2 :], bool(kind & IS_LEAF)
 
 
 def _slot_key(slot: int) -> bytes:
-    return keccak(slot.to_bytes(32, "big"))
+    return keccak256(slot.to_bytes(32, "big"))
 
 
 def _word(encoded: bytes) -> int:
-    return int.from_bytes(rlp.decode(encoded), "big") if encoded else 0
+    return int.from_bytes(cast(bytes, rlp.decode(encoded)), "big") if encoded else 0
 
 
 def _account(encoded: bytes) -> Account:
     if not encoded:
         return Account()
-    nonce, balance, storage_root, code_hash = rlp.decode(encoded)
+    nonce, balance, storage_root, code_hash = cast(Node, rlp.decode(encoded))
     return Account(
-        int.from_bytes(nonce, "big"),
-        int.from_bytes(balance, "big"),
-        storage_root,
-        code_hash,
+        int.from_bytes(cast(bytes, nonce), "big"),
+        int.from_bytes(cast(bytes, balance), "big"),
+        cast(bytes, storage_root),
+        cast(bytes, code_hash),
     )
