@@ -35,6 +35,8 @@ class ServerConfig:
         snapshot_every: Seconds for which one snapshot is served though descriptors
             change: a download must have a chance to finish.
         snapshots_kept: Earlier ones still served by name.
+        replaced_kept: Replaced descriptors still found by digest: those of 20 minutes
+            at 10,000 relays, 1 MB.
         pushes_per_minute: From one relay; one an hour is normal.
         pages_per_minute: To one relay or circuit; 10,000 relays take 1,900.
         max_askers: Relays and circuits counted; when full, others must wait for the
@@ -43,6 +45,7 @@ class ServerConfig:
 
     snapshot_every: Seconds = Seconds(30)
     snapshots_kept: int = 4
+    replaced_kept: int = 4_096
     pushes_per_minute: int = 20
     pages_per_minute: int = 4_000
     max_askers: int = 65_536

@@ -1,15 +1,18 @@
 """The descriptors a node holds and serves.
 
 At most one per registered node, and none of anybody else, so the registry bounds it.
-Whoever brings a descriptor, its own signature decides; the newest wins.
+Whoever brings a descriptor, its own signature decides; the newest wins. What a node
+serves it also lists by digest, so that others fetch only what they lack.
 """
 
 import enum
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from discovery.config import ServerConfig
-from psp.directory.listing import Snapshot, encode_listing
+from psp.directory.digests import element_digest
+from psp.directory.listing import LENGTH_SIZE, Snapshot, encode_listing
 from psp.errors import DecodeError
 from psp.ids import NODE_ID_SIZE, NodeId
 from psp.netdoc.descriptor import Descriptor, Equivocation, equivocation
@@ -46,8 +49,11 @@ class DescriptorStore:
         self._held: dict[NodeId, Descriptor] = {}
         self._raw: dict[NodeId, bytes] = {}
         self._highest: dict[NodeId, int] = {}
-        self._snapshots: OrderedDict[bytes, Snapshot] = OrderedDict()
-        self._current: Snapshot | None = None
+        self._digests: dict[NodeId, bytes] = {}
+        self._by_digest: dict[bytes, bytes] = {}
+        self._replaced: OrderedDict[bytes, None] = OrderedDict()
+        self._snapshots: OrderedDict[bytes, _Generation] = OrderedDict()
+        self._current: _Generation | None = None
         self._built: Monotonic | None = None
         self._is_changed = False
         self.proofs: dict[NodeId, Equivocation] = {}
@@ -58,6 +64,10 @@ class DescriptorStore:
     def descriptor(self, node_id: NodeId) -> Descriptor | None:
         """Return the descriptor held of a node, or None."""
         return self._held.get(node_id)
+
+    def elements(self) -> list[bytes]:
+        """Return every descriptor held, encoded."""
+        return list(self._raw.values())
 
     def retain(self, members: Collection[NodeId]) -> None:
         """Hold descriptors of these nodes only, from now on."""
@@ -98,12 +108,29 @@ class DescriptorStore:
         A new one is made of what has changed every 30 s at most. None before anything
         has been stored.
         """
-        named = self._snapshots.get(name)
-        if named is not None:
-            return named
-        if self._is_due(now):
-            self._build(now)
-        return self._current
+        generation = self._generation(name, now)
+        return None if generation is None else generation.listing
+
+    def digests(self, name: bytes, now: Monotonic) -> Snapshot | None:
+        """Return the same of the digests of all descriptors, 8 bytes each."""
+        generation = self._generation(name, now)
+        return None if generation is None else generation.digests
+
+    def find(self, digests: Iterable[bytes], max_bytes: int) -> list[bytes]:
+        """Return descriptors by digest, in the order asked, those not held left out.
+
+        It ends before one with which a listing would have more than ``max_bytes``.
+        Replaced ones are still found for a while: a download takes a minute.
+        """
+        found: list[bytes] = []
+        for digest in digests:
+            element = self._by_digest.get(digest)
+            if element is not None:
+                max_bytes -= LENGTH_SIZE + len(element)
+                if max_bytes < 0:
+                    break
+                found.append(element)
+        return found
 
     def _judge(self, descriptor: Descriptor, element: bytes) -> Offer:
         node_id = descriptor.node_id
@@ -117,15 +144,36 @@ class DescriptorStore:
             if len(self.proofs) < MAX_PROOFS:
                 self.proofs.setdefault(node_id, proof)
             return Offer.CONTRADICTS
+        if held is not None:
+            self._replace(self._digests[node_id])
+        digest = element_digest(element)
         self._held[node_id] = descriptor
         self._raw[node_id] = element
+        self._digests[node_id] = digest
+        self._by_digest[digest] = element
+        self._replaced.pop(digest, None)  # a node that left and came back with it
         self._highest[node_id] = descriptor.sequence
         self._is_changed = True
         return Offer.STORED
 
+    def _replace(self, digest: bytes) -> None:
+        """Keep a replaced descriptor a little longer; the oldest goes first."""
+        self._replaced[digest] = None
+        while len(self._replaced) > self._config.replaced_kept:
+            del self._by_digest[self._replaced.popitem(last=False)[0]]
+
     def _drop(self, node_id: NodeId) -> None:
         del self._held[node_id], self._raw[node_id]
+        del self._by_digest[self._digests.pop(node_id)]
         self._is_changed = True
+
+    def _generation(self, name: bytes, now: Monotonic) -> "_Generation | None":
+        named = self._snapshots.get(name)
+        if named is not None:
+            return named
+        if self._is_due(now):
+            self._build(now)
+        return self._current
 
     def _is_due(self, now: Monotonic) -> bool:
         if not self._is_changed:
@@ -133,10 +181,26 @@ class DescriptorStore:
         return self._built is None or now - self._built >= self._config.snapshot_every
 
     def _build(self, now: Monotonic) -> None:
-        data = encode_listing(self._raw[node_id] for node_id in sorted(self._raw))
-        self._current = Snapshot(data)
+        ids = sorted(self._raw)
+        self._current = _Generation(
+            Snapshot(encode_listing(self._raw[node_id] for node_id in ids)),
+            Snapshot(b"".join(self._digests[node_id] for node_id in ids)),
+        )
         self._built, self._is_changed = now, False
-        self._snapshots[self._current.name] = self._current
-        self._snapshots.move_to_end(self._current.name)
-        while len(self._snapshots) > self._config.snapshots_kept:
+        for name in self._current.names:
+            self._snapshots[name] = self._current
+            self._snapshots.move_to_end(name)
+        while len(self._snapshots) > 2 * self._config.snapshots_kept:
             self._snapshots.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    """What is served for 30 s."""
+
+    listing: Snapshot
+    digests: Snapshot
+
+    @property
+    def names(self) -> tuple[bytes, bytes]:
+        return self.listing.name, self.digests.name

@@ -3,17 +3,23 @@
 import enum
 from collections import Counter
 from collections.abc import Callable, Hashable
+from typing import Protocol, assert_never
 
 from discovery.config import ServerConfig
 from discovery.descriptor_store import DescriptorStore, Offer
 from discovery.stats import DiscoveryStats
-from psp.directory.listing import Snapshot
+from psp.directory.listing import Snapshot, encode_listing
 from psp.directory.registry import Registry
 from psp.errors import DecodeError, ProtocolError
 from psp.ids import NodeId
 from psp.units import Monotonic, UnixTime
-from psp.wire.directory_page import CURRENT, Content, Fetch, Fetched
-from psp.wire.directory_service import DirectoryRequest, Operation, PublishStatus
+from psp.wire.directory_page import CURRENT, PAGE_SIZE, Content, Fetch, Fetched
+from psp.wire.directory_service import (
+    DirectoryRequest,
+    Operation,
+    PublishStatus,
+    SignatureStatus,
+)
 
 MINUTE = 60.0
 
@@ -41,6 +47,23 @@ class TooManyRequestsError(ProtocolError):
     """One asker asked for more than its share; it is not answered."""
 
 
+class HandOverDesk(Protocol):
+    """Where hand-overs are collected and served (`discovery.handover`)."""
+
+    def take(self, body: bytes) -> SignatureStatus:
+        """Take a signature that another relay brings: any bytes."""
+        ...
+
+    def snapshot(self, content: Content, name: bytes) -> Snapshot | None:
+        """Return what is served of hand-overs, listing or difference.
+
+        Args:
+            content: One of these three.
+            name: Of a snapshot, of what the asker holds, or `CURRENT`.
+        """
+        ...
+
+
 class DirectoryServer:
     """Serves the store to anybody; takes in descriptors while the node is elected."""
 
@@ -53,6 +76,7 @@ class DirectoryServer:
         store: DescriptorStore,
         registry_file: Callable[[], bytes | None],
         stats: DiscoveryStats,
+        hand_overs: HandOverDesk | None = None,
     ) -> None:
         """Wire the parts.
 
@@ -63,12 +87,14 @@ class DirectoryServer:
             store: What is served.
             registry_file: Returns the registry's signed file, or None without one.
             stats: Counters.
+            hand_overs: Of the chain's list; None where it is not read from a chain.
         """
         self._own_id = own_id
         self._registry = registry
         self._store = store
         self._registry_file = registry_file
         self._stats = stats
+        self._hand_overs = hand_overs
         self._file: Snapshot | None = None
         self._pushes = _PerMinute(config.pushes_per_minute, config.max_askers)
         self._fetches = _PerMinute(config.pages_per_minute, config.max_askers)
@@ -87,14 +113,20 @@ class DirectoryServer:
         except DecodeError:
             self._stats.requests_bad += 1
             return None
-        if request.operation is Operation.PUBLISH:
-            status = self._publish(peer, request.body, now, unix_now)
-            self._stats.pushes[status.name.lower()] += 1
-            return status.encode()
-        try:
-            return self.fetch(peer, request.body, now)
-        except ProtocolError:
-            return None
+        match request.operation:
+            case Operation.PUBLISH:
+                status = self._publish(peer, request.body, now, unix_now)
+                self._stats.pushes[status.name.lower()] += 1
+                return status.encode()
+            case Operation.HAND_OVER:
+                return self._take_signature(peer, request.body, now)
+            case Operation.FETCH:
+                try:
+                    return self.fetch(peer, request.body, now)
+                except ProtocolError:
+                    return None
+            case _:
+                assert_never(request.operation)
 
     def fetch(self, asker: Hashable, data: bytes, now: Monotonic) -> bytes:
         """Answer a FETCH.
@@ -134,16 +166,40 @@ class DirectoryServer:
         self._stats.offered[offer.name.lower()] += 1
         return _STATUS[offer]
 
+    def _take_signature(self, peer: NodeId, body: bytes, now: Monotonic) -> bytes:
+        if self._hand_overs is None:
+            return SignatureStatus.OVER.encode()
+        if self._registry.node(peer) is None:
+            return SignatureStatus.REFUSED.encode()
+        if not self._pushes.admit(peer, now):
+            return SignatureStatus.BUSY.encode()
+        return self._hand_overs.take(body).encode()
+
     def _page(self, fetch: Fetch, now: Monotonic) -> Fetched:
-        if fetch.content is Content.REGISTRY:
-            snapshot = self._registry_snapshot()
-        else:
-            snapshot = self._store.snapshot(fetch.snapshot, now)
+        snapshot = self._snapshot(fetch, now)
         if snapshot is None:
             return Fetched(CURRENT)
         # A page of another snapshot, or one that is not there: the first, by its name.
         number = fetch.page if fetch.snapshot in {CURRENT, snapshot.name} else 0
         return snapshot.page(number) or snapshot.page(0) or Fetched(CURRENT)
+
+    def _snapshot(self, fetch: Fetch, now: Monotonic) -> Snapshot | None:
+        match fetch.content:
+            case Content.DESCRIPTORS:
+                return self._store.snapshot(fetch.snapshot, now)
+            case Content.REGISTRY:
+                return self._registry_snapshot()
+            case Content.DIGESTS:
+                return self._store.digests(fetch.snapshot, now)
+            case Content.ELEMENTS:
+                found = self._store.find(fetch.digests, PAGE_SIZE)
+                return Snapshot(encode_listing(found)) if found else None
+            case Content.HANDOVERS | Content.LISTING | Content.DIFFERENCE:
+                if self._hand_overs is None:
+                    return None
+                return self._hand_overs.snapshot(fetch.content, fetch.snapshot)
+            case _:
+                assert_never(fetch.content)
 
     def _registry_snapshot(self) -> Snapshot | None:
         data = self._registry_file()

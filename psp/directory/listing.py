@@ -19,6 +19,7 @@ from psp.wire.directory_page import (
     Fetched,
 )
 
+LENGTH_SIZE = 2
 MAX_ELEMENT_BYTES = 1_183
 """No element is larger than one SERVICE cell can carry."""
 
@@ -33,7 +34,7 @@ def encode_listing(elements: Iterable[bytes]) -> bytes:
     for element in elements:
         if not 0 < len(element) <= MAX_ELEMENT_BYTES:
             raise LocalProtocolError(f"element of {len(element)} bytes")
-        parts += (len(element).to_bytes(2), element)
+        parts += (len(element).to_bytes(LENGTH_SIZE), element)
     return b"".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 The first request asks for page 0 of the current snapshot; its answer names the snapshot
 and says how many pages there are. The rest are asked for by name, up to 8 at a time.
+What is told relative to something that the asker holds begins with the name of that.
 When the server has moved on it answers with a page of another snapshot: the download
 starts again with that one. Whoever owns the download sends `requests`, and hands back
 every answer (`receive`) or the lack of one (`fail`), in any order::
@@ -45,6 +46,9 @@ class Outcome(enum.StrEnum):
     INCONSISTENT = "inconsistent"
     """All pages came, but they are not the snapshot they say they are."""
 
+    HOLLOW = "hollow"
+    """Much that was listed by digest was not delivered."""
+
 
 @dataclass(frozen=True, slots=True)
 class PagingConfig:
@@ -69,7 +73,7 @@ class PageDownload:
     Attributes:
         outcome: How it ended; None while it goes on.
         data: All of it once complete.
-        snapshot: Name of the snapshot; `CURRENT` before the first answer.
+        snapshot: Name of the snapshot; `CURRENT`, or the base, before the first answer.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class PageDownload:
         config: PagingConfig | None = None,
         *,
         held: bytes = CURRENT,
+        base: bytes = CURRENT,
     ) -> None:
         """Start.
 
@@ -85,10 +90,13 @@ class PageDownload:
             content: What to fetch.
             config: Limits.
             held: Name of a snapshot whose bytes the asker has, or `CURRENT`.
+            base: Put as the snapshot's name into the first request; names what the
+                asker holds where the content is told relative to it.
         """
         self.outcome: Outcome | None = None
         self.data = b""
-        self.snapshot = CURRENT
+        self.snapshot = base
+        self._base = base
         self._content = content
         self._config = config or PagingConfig()
         self._held = held
@@ -152,7 +160,7 @@ class PageDownload:
 
     def _begin(self, fetched: Fetched) -> None:
         """Turn to the snapshot that the server names."""
-        is_first = self.snapshot == CURRENT
+        is_first = self.snapshot == self._base
         if fetched.snapshot == self._held:
             self.outcome = Outcome.UNCHANGED
         elif (fetched.pages - 1) * PAGE_SIZE >= self._config.max_bytes:
@@ -170,7 +178,7 @@ class PageDownload:
             self._wanted = deque(others)
 
     def _keep(self, fetch: Fetch, fetched: Fetched) -> None:
-        is_asked = fetch.snapshot in {CURRENT, self.snapshot}
+        is_asked = fetch.snapshot in {self._base, self.snapshot}
         if fetched.pages != self._count or (is_asked and fetch.page != fetched.page):
             self.outcome = Outcome.INCONSISTENT
             return

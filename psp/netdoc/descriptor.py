@@ -85,6 +85,11 @@ class Descriptor:
         """The first second at which it counts no more."""
         return UnixTime(self.issued + self.life)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the wire form."""
+        return _FIXED.size + len(self.families) * FAMILY_SIZE + _SIGNATURE_SIZE
+
     def is_current(self, unix_now: UnixTime) -> bool:
         """Tell whether its time has come and is not over, clocks allowed for."""
         early = unix_now + CLOCK_TOLERANCE < self.issued

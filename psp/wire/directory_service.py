@@ -2,18 +2,25 @@
 
 ::
 
-    request   operation 1 | a descriptor (PUBLISH) or FETCH as over circuits (FETCH)
-    answer    status 1 (PUBLISH) or FETCHED as over circuits (FETCH)
+    request   operation 1 | body
+    answer    status 1, or FETCHED as over circuits (FETCH)
+
+    body      a descriptor (PUBLISH), FETCH as over circuits (FETCH), or
+              epoch 4 | body's SHA-256 32 | signer 32 | signature 64 (HAND_OVER)
 """
 
 import enum
+import struct
 from dataclasses import dataclass, field
 from typing import Self
 
-from psp.errors import DecodeError
+from psp.errors import DecodeError, LocalProtocolError
+from psp.ids import NodeId
 
 DIRECTORY_SERVICE = 2
 MAX_REQUEST_BYTES = 1_183
+
+_SIGNATURE = struct.Struct("!I32s32s64s")
 
 
 class Operation(enum.IntEnum):
@@ -21,6 +28,8 @@ class Operation(enum.IntEnum):
 
     PUBLISH = 1
     FETCH = 2
+    HAND_OVER = 3
+    """Brings a signature under an epoch's hand-over (`psp.netdoc.handover`)."""
 
 
 class PublishStatus(enum.IntEnum):
@@ -47,12 +56,80 @@ class PublishStatus(enum.IntEnum):
         Raises:
             DecodeError: If it is not one known status.
         """
-        if len(data) != 1:
-            raise DecodeError(f"status of {len(data)} bytes")
+        return cls(_status(data, cls))
+
+
+class SignatureStatus(enum.IntEnum):
+    """What became of a signature under a hand-over."""
+
+    STORED = 0
+    HELD = 1
+    REFUSED = 2
+    """It does not hold, or its signer has no say."""
+
+    NOT_YET = 3
+    """This node has not seen that epoch begin; try again."""
+
+    DIFFERENT = 4
+    """This node knows another body for that epoch."""
+
+    OVER = 5
+    """That epoch's hand-over is not collected any more, or not here."""
+
+    BUSY = 6
+
+    def encode(self) -> bytes:
+        """Return the answer's one byte."""
+        return bytes([self])
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read an answer.
+
+        Raises:
+            DecodeError: If it is not one known status.
+        """
+        return cls(_status(data, cls))
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverSignature:
+    """One signature under one epoch's hand-over, 132 bytes.
+
+    Attributes:
+        epoch: Which.
+        digest: SHA-256 of the body that is signed, 32 bytes.
+        signer: A node, or a trusted partner's own key, 32 bytes.
+        signature: 64 bytes, not verified yet.
+    """
+
+    epoch: int
+    digest: bytes
+    signer: NodeId
+    signature: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """Return the request's body.
+
+        Raises:
+            LocalProtocolError: If a field is out of range.
+        """
         try:
-            return cls(data[0])
-        except ValueError:
-            raise DecodeError(f"unknown status {data[0]}") from None
+            return _SIGNATURE.pack(self.epoch, self.digest, self.signer, self.signature)
+        except struct.error:
+            raise LocalProtocolError(f"epoch {self.epoch}") from None
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read a body.
+
+        Raises:
+            DecodeError: If it has another size.
+        """
+        if len(data) != _SIGNATURE.size:
+            raise DecodeError(f"a hand-over's signature of {len(data)} bytes")
+        epoch, digest, signer, signature = _SIGNATURE.unpack(data)
+        return cls(epoch, digest, NodeId(signer), signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +138,7 @@ class DirectoryRequest:
 
     Attributes:
         operation: What is asked.
-        body: A descriptor or an encoded `psp.wire.directory_page.Fetch`, not read yet.
+        body: Its bytes, not read yet.
     """
 
     operation: Operation
@@ -84,3 +161,11 @@ class DirectoryRequest:
             return cls(Operation(data[0]), data[1:])
         except ValueError:
             raise DecodeError(f"unknown operation {data[0]}") from None
+
+
+def _status(data: bytes, kind: type[enum.IntEnum]) -> int:
+    if len(data) != 1:
+        raise DecodeError(f"status of {len(data)} bytes")
+    if data[0] not in set(kind):
+        raise DecodeError(f"unknown status {data[0]}")
+    return data[0]

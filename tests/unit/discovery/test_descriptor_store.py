@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from discovery.config import ServerConfig
 from discovery.descriptor_store import DescriptorStore, Offer
-from psp.directory.listing import split_listing
+from psp.directory.digests import element_digest
+from psp.directory.listing import encode_listing, split_listing
 from psp.netdoc.descriptor import is_proof
 from psp.testing.directory import (
     LOOPBACK,
@@ -158,3 +159,97 @@ def test_only_the_last_four_snapshots_are_kept():
     found = [held.snapshot(name, 200.0).name == name for name in names]
 
     assert found == [False, False, True, True, True, True]
+
+
+def find(held, *wires, max_bytes=1091):
+    return held.find([element_digest(element) for element in wires], max_bytes)
+
+
+def test_digests_are_served_in_the_order_of_the_descriptors():
+    held = store()
+    for node in RIG.nodes[:4]:
+        held.offer(wire(node), START)
+
+    elements = split_listing(held.snapshot(CURRENT, 0.0).data, 10)
+    digests = held.digests(CURRENT, 0.0).data
+
+    assert digests == b"".join(element_digest(element) for element in elements)
+
+
+def test_both_snapshots_stay_under_their_names_while_descriptors_change():
+    held = store()
+    held.offer(wire(sequence=1), START)
+    listing, digests = held.snapshot(CURRENT, 0.0), held.digests(CURRENT, 0.0)
+    for n in range(2, 5):
+        held.offer(wire(sequence=n), START)
+        held.snapshot(CURRENT, 30.0 * n)
+
+    assert held.snapshot(listing.name, 999.0) is listing
+    assert held.digests(digests.name, 999.0) is digests
+    held.offer(wire(sequence=9), START)
+    held.snapshot(CURRENT, 300.0)
+    assert held.digests(digests.name, 999.0) is not digests
+
+
+def test_descriptors_are_found_by_digest_in_the_order_asked():
+    held = store()
+    elements = [wire(node) for node in RIG.nodes[:4]]
+    for element in elements:
+        held.offer(element, START)
+
+    assert find(held, *elements[::-1]) == elements[::-1]
+    assert find(held, wire(RIG.nodes[5]), elements[2]) == [elements[2]]
+    assert find(held) == []
+
+
+def test_no_more_are_given_than_fit():
+    held = store()
+    elements = [wire(node) for node in RIG.nodes[:4]]
+    for element in elements:
+        held.offer(element, START)
+    size = len(encode_listing(elements[:2]))
+
+    assert find(held, *elements, max_bytes=size) == elements[:2]
+    assert find(held, *elements, max_bytes=size - 1) == elements[:1]
+
+
+def test_replaced_ones_are_found_until_there_are_too_many():
+    held = DescriptorStore(ServerConfig(replaced_kept=2), LOOPBACK)
+    held.retain(IDS)
+    versions = [wire(sequence=n) for n in range(1, 5)]
+    for element in versions:
+        held.offer(element, START)
+
+    assert find(held, *versions) == versions[1:]
+
+
+def test_what_expired_or_left_is_not_found():
+    held = store()
+    elements = [wire(node) for node in RIG.nodes[:2]]
+    for element in elements:
+        held.offer(element, START)
+
+    held.retain(IDS[1:])
+    left = find(held, *elements)
+    held.expire(START + 11_000)
+
+    assert left == elements[1:]
+    assert find(held, *elements) == []
+
+
+def test_a_node_that_left_and_came_back_with_an_old_one_is_found_and_can_go_again():
+    held = DescriptorStore(ServerConfig(replaced_kept=1), LOOPBACK)
+    held.retain(IDS)
+    old, new, other = wire(sequence=1), wire(sequence=2), wire(RIG.nodes[1])
+    for element in (old, new, other):
+        held.offer(element, START)
+    held.retain(IDS[1:])
+    held.retain(IDS)
+
+    held.offer(old, START)
+    held.offer(wire(RIG.nodes[1], sequence=2), START)
+    found = find(held, old)
+    held.retain(IDS[1:])
+
+    assert found == [old]
+    assert find(held, old) == []

@@ -1,5 +1,7 @@
 """Answering directory requests of relays and clients."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,13 +10,19 @@ from discovery.config import ServerConfig
 from discovery.descriptor_store import DescriptorStore
 from discovery.server import DirectoryServer, TooManyRequestsError, collectors
 from discovery.stats import DiscoveryStats
-from psp.directory.listing import snapshot_name
+from psp.directory.digests import element_digest
+from psp.directory.listing import Snapshot, snapshot_name, split_listing
 from psp.errors import DecodeError
 from psp.testing.directory import LOOPBACK, START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
 from psp.units import Monotonic
 from psp.wire.directory_page import CURRENT, Content, Fetch, Fetched
-from psp.wire.directory_service import DirectoryRequest, Operation, PublishStatus
+from psp.wire.directory_service import (
+    DirectoryRequest,
+    Operation,
+    PublishStatus,
+    SignatureStatus,
+)
 
 NOW = Monotonic(0.0)
 
@@ -25,7 +33,7 @@ CONFIG = ServerConfig()
 
 
 class Bench:
-    def __init__(self, own=DISCOVERY, config=CONFIG, file=FILE):
+    def __init__(self, own=DISCOVERY, config=CONFIG, file=FILE, hand_overs=None):
         self.registry = RIG.registry()
         self.store = DescriptorStore(config, LOOPBACK)
         self.store.retain(self.registry.nodes().keys())
@@ -37,7 +45,13 @@ class Bench:
             store=self.store,
             registry_file=lambda: file,
             stats=self.stats,
+            hand_overs=hand_overs,
         )
+
+    def hand_over(self, peer, now=0.0):
+        request = DirectoryRequest(Operation.HAND_OVER, b"signature").encode()
+        answer = self.server.answer(peer.node_id, request, now, START)
+        return SignatureStatus.decode(answer or b"")
 
     def publish(self, node, peer=None, now=0.0, **fields):
         body = RIG.descriptor(node, **fields).encode()
@@ -149,6 +163,86 @@ def test_the_registrys_file_is_served_in_pages():
 
     assert b"".join(pages) == FILE
     assert first.snapshot == snapshot_name(FILE)
+
+
+def test_digests_are_served_in_pages():
+    bench = Bench()
+    for node in RIG.nodes:
+        bench.publish(node)
+
+    page = bench.fetch(Content.DIGESTS)
+
+    assert (page.pages, len(page.data)) == (1, 12 * 8)
+    assert element_digest(RIG.descriptor(PLAIN).encode()) in {
+        page.data[i : i + 8] for i in range(0, 96, 8)
+    }
+
+
+def test_elements_come_by_digest_as_many_as_fit_and_nothing_if_there_are_none():
+    bench = Bench()
+    elements = [RIG.descriptor(node).encode() for node in RIG.nodes]
+    for node in RIG.nodes[:10]:
+        bench.publish(node)
+    digests = tuple(element_digest(element) for element in elements)
+
+    several = bench.fetch(Content.ELEMENTS, CURRENT, 0, digests[3:11])
+    none = bench.fetch(Content.ELEMENTS, CURRENT, 0, digests[10:])
+
+    assert split_listing(several.data, 8) == elements[3:10]
+    assert (several.pages, several.snapshot) == (1, snapshot_name(several.data))
+    assert none == Fetched(CURRENT)
+
+
+def test_an_answer_with_elements_is_never_larger_than_a_page():
+    bench = Bench()
+    families = tuple(bytes([n]) * 16 for n in range(4))
+    digests = []
+    for node in RIG.nodes[:8]:
+        plain = RIG.descriptor(node)
+        large = replace(plain, families=families).signed(LOOPBACK, node.identity)
+        bench.store.offer(large.encode(), START)
+        digests.append(element_digest(large.encode()))
+
+    page = bench.fetch(Content.ELEMENTS, CURRENT, 0, tuple(digests))
+
+    assert len(split_listing(page.data, 8)) == 5
+    assert len(page.encode()) <= 1_106
+
+
+class Desk:
+    """Stands for the hand-overs of discovery.handover."""
+
+    def take(self, body):
+        assert body == b"signature"
+        return SignatureStatus.STORED
+
+    def snapshot(self, content, name):
+        return Snapshot(content.name.encode() + name)
+
+
+def test_hand_overs_are_taken_from_relays_and_served_to_all():
+    bench = Bench(hand_overs=Desk())
+    name = b"whatever"
+
+    assert bench.hand_over(PLAIN) is SignatureStatus.STORED
+    for content in (Content.HANDOVERS, Content.LISTING, Content.DIFFERENCE):
+        assert bench.fetch(content, name).data == content.name.encode() + name
+
+
+def test_signatures_of_strangers_and_of_the_hasty_are_refused():
+    stranger = SignedNetwork.build(SeededEntropy(52), nodes=3).nodes[0]
+    bench = Bench(hand_overs=Desk(), config=ServerConfig(pushes_per_minute=1))
+
+    statuses = [bench.hand_over(peer) for peer in (stranger, PLAIN, PLAIN)]
+
+    assert [status.name for status in statuses] == ["REFUSED", "STORED", "BUSY"]
+
+
+def test_without_a_chain_there_are_no_hand_overs():
+    bench = Bench()
+
+    assert bench.hand_over(PLAIN) is SignatureStatus.OVER
+    assert bench.fetch(Content.HANDOVERS) == Fetched(CURRENT)
 
 
 def test_without_a_file_there_is_none_to_fetch():

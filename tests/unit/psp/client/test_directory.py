@@ -1,13 +1,15 @@
 """A client's directory: sources, fallbacks, its cache (psp/client/directory.py)."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from psp.client.circuit import RequestError
+from psp.client.config import DirectoryConfig
 from psp.client.directory import Directory
-from psp.directory.listing import Snapshot, encode_listing
 from psp.errors import ConfigError
 from psp.ids import NodeId
 from psp.path.constraints import Constraints
@@ -21,11 +23,13 @@ from psp.testing.client_circuits import (
 )
 from psp.testing.clock import EPOCH
 from psp.testing.directory import SignedNetwork
+from psp.testing.directory_source import MemorySource
 from psp.testing.entropy import SeededEntropy
 from psp.testing.hub import SimHub
 from psp.testing.simloop import run_simulation
+from psp.units import Seconds, UnixTime
 from psp.wire.cell import Reason
-from psp.wire.directory_page import Fetch
+from psp.wire.directory_page import Content, Fetch
 from psp.wire.relay_message import RelayCommand
 
 SIGNED = SignedNetwork.build(SeededEntropy("directory"), nodes=16, issued=EPOCH)
@@ -42,12 +46,15 @@ class Rig:
         self.context = client_context(hub, self.registry, "directory")
         self.selector.update(self.registry.nodes(), EPOCH, self.context.entropy)
         everybody = [SIGNED.descriptor(node).encode() for node in SIGNED.nodes]
-        self.served = {
-            node: Snapshot(encode_listing(everybody)) for node in self.registry.nodes()
-        }
+        self.served = {node: MemorySource(everybody) for node in self.registry.nodes()}
         self.silent: set[NodeId] = set()
+        self.cut: set[NodeId] = set()
+        self._cache = cache
+        self.use(DirectoryConfig())
+
+    def use(self, config: DirectoryConfig) -> None:
         self.directory = Directory(
-            self.context, self.builder.as_builder(), self.selector, cache
+            self.context, self.builder.as_builder(), self.selector, self._cache, config
         )
 
     async def _answer(
@@ -55,18 +62,22 @@ class Rig:
     ) -> bytes:
         await asyncio.sleep(0.1)
         node = circuit.path[-1].node_id
+        if node in self.cut:
+            circuit.close()
+            await asyncio.sleep(1.0)
         if node in self.silent:
             raise RequestError(command, Reason.TIMEOUT)
-        page = self.served[node].page(Fetch.decode(data).page)
-        assert page is not None
-        return page.encode()
+        answer = self.served[node].answer(Fetch.decode(data))
+        if answer is None:
+            raise RequestError(command, Reason.TIMEOUT)
+        return answer
 
     @property
     def asked(self) -> list[NodeId]:
         return [circuit.path[-1].node_id for circuit in self.builder.opened]
 
-    def serve_everywhere(self, data: bytes) -> None:
-        self.served = dict.fromkeys(self.served, Snapshot(data))
+    def serve_everywhere(self, elements: Sequence[bytes]) -> None:
+        self.served = {node: MemorySource(elements) for node in self.served}
 
 
 @pytest.fixture
@@ -80,7 +91,7 @@ def simulate(cache: Path, main):
     async def run(hub: SimHub):
         return await main(Rig(hub, cache))
 
-    return run_simulation(run)
+    return run_simulation(run, within=Seconds(4 * 86_400.0))
 
 
 def test_three_discovery_nodes_are_asked_and_the_union_is_kept(cache):
@@ -136,7 +147,7 @@ def test_a_source_that_withholds_relays_is_made_up_for_and_told(cache):
     async def main(rig: Rig):
         few = [SIGNED.descriptor(node).encode() for node in SIGNED.nodes[:3]]
         liar = rig.registry.discovery_nodes()[0]
-        rig.served[liar] = Snapshot(encode_listing(few))
+        rig.served[liar] = MemorySource(few)
         for node in rig.registry.discovery_nodes()[3:]:
             rig.builder.dead.add(node)
         await rig.directory.refresh()
@@ -147,7 +158,7 @@ def test_a_source_that_withholds_relays_is_made_up_for_and_told(cache):
 
 def test_rubbish_counts_as_no_answer(cache):
     async def main(rig: Rig):
-        rig.serve_everywhere(b"\xff" * 5000)
+        rig.serve_everywhere([b"\xff" * 20])
         await rig.directory.refresh()
         return rig.directory.is_complete, rig.selector.is_thin
 
@@ -155,10 +166,124 @@ def test_rubbish_counts_as_no_answer(cache):
     assert not cache.exists()
 
 
+def test_whoever_lists_what_it_does_not_have_counts_as_no_answer(cache):
+    async def main(rig: Rig):
+        everybody = [SIGNED.descriptor(node).encode() for node in SIGNED.nodes]
+        for liar in rig.registry.discovery_nodes():
+            rig.served[liar] = MemorySource((), listed=everybody)
+        await rig.directory.refresh()
+        first = rig.directory.explanation
+        await rig.directory.refresh()
+        return first, rig.directory.explanation
+
+    first, second = simulate(cache, main)
+
+    assert "0 answered, 0 of 16 relays described" in first
+    assert "asking nodes of trusted partners" in second
+    assert "3 answered, 16 of 16 relays described" in second
+
+
+def test_what_has_not_changed_is_not_fetched_again(cache):
+    async def main(rig: Rig):
+        await rig.directory.refresh()
+        for source in rig.served.values():
+            source.asked = dict.fromkeys(Content, 0)
+        await rig.directory.refresh()
+        counts: Counter[Content] = Counter()
+        for source in rig.served.values():
+            counts.update(source.asked)
+        return +counts
+
+    assert simulate(cache, main) == {Content.DIGESTS: 3}
+
+
+def test_a_circuit_that_ends_on_the_way_costs_its_source_only(cache):
+    async def main(rig: Rig):
+        cut = rig.registry.discovery_nodes()[0]
+        rig.cut = {cut}
+        rig.builder.dead.update(rig.registry.discovery_nodes()[3:])
+        await rig.directory.refresh()
+        return rig.directory.explanation
+
+    assert "2 answered, 16 of 16 relays described" in simulate(cache, main)
+
+
+def test_while_too_few_answer_relays_heard_within_a_day_count_as_running(cache):
+    async def main(rig: Rig):
+        await rig.directory.refresh()
+        await asyncio.sleep(4 * 3600.0)  # everything held has expired
+        few = [
+            SIGNED.descriptor(
+                node, sequence=2, issued=UnixTime(EPOCH + 14_000)
+            ).encode()
+            for node in SIGNED.nodes[:1]
+        ]
+        rig.serve_everywhere(few)
+        rig.builder.dead.update([*rig.registry.nodes()][1:])
+        await rig.directory.refresh()
+        return rig.directory.is_complete, rig.selector.is_thin
+
+    assert simulate(cache, main) == (False, False)
+
+
+def large_network(refresh_every: float) -> DirectoryConfig:
+    """Return settings that make the rig's 16 relays cost as much as 10,000."""
+    return DirectoryConfig(refresh_every=Seconds(refresh_every), day_bytes=3_000)
+
+
+def test_in_a_large_network_looks_are_rare(cache):
+    async def main(rig: Rig):
+        rig.use(large_network(600.0))
+        running = asyncio.create_task(rig.directory.run())
+        await asyncio.sleep(86_400.0 * 3)
+        running.cancel()
+        return rig.directory.interval / 3600, len(rig.asked) / 3
+
+    interval, looks = simulate(cache, main)
+
+    assert 17 < interval < 21
+    assert 3 <= looks <= 5
+
+
+def test_in_a_large_network_a_restart_uses_what_was_kept(cache):
+    async def first(rig: Rig):
+        await rig.directory.refresh()
+
+    async def second(rig: Rig):
+        rig.use(large_network(600.0))
+        running = asyncio.create_task(rig.directory.run())
+        await rig.directory.wait_until_heard()
+        await asyncio.sleep(3600.0)
+        running.cancel()
+        return rig.asked, rig.directory.explanation, rig.directory.is_complete
+
+    simulate(cache, first)
+    asked, explanation, is_complete = simulate(cache, second)
+
+    assert asked == []
+    assert "kept from 0 minutes ago; 16 of 16 relays described" in explanation
+    assert is_complete
+
+
+def test_in_a_small_network_a_restart_asks_at_once(cache):
+    async def first(rig: Rig):
+        await rig.directory.refresh()
+
+    async def second(rig: Rig):
+        running = asyncio.create_task(rig.directory.run())
+        await asyncio.sleep(60.0)
+        running.cancel()
+        return len(rig.asked)
+
+    simulate(cache, first)
+
+    assert simulate(cache, second) == 3
+
+
 def test_a_thin_directory_does_not_narrow_the_paths(cache):
     async def main(rig: Rig):
         few = [SIGNED.descriptor(node).encode() for node in SIGNED.nodes[:3]]
-        rig.serve_everywhere(encode_listing(few))
+        rig.serve_everywhere(few)
         await rig.directory.refresh()
         return rig.selector.is_thin
 

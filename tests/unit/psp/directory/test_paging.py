@@ -66,6 +66,29 @@ def test_the_first_request_goes_alone_and_then_eight_at_a_time():
     assert {fetch.snapshot for fetch in window} == {SNAPSHOT.name}
 
 
+def test_what_is_told_relative_to_a_base_is_asked_for_by_its_name_first():
+    base = b"the base"
+    download = PageDownload(Content.DIFFERENCE, base=base)
+    asked = []
+
+    def answer(fetch):
+        asked.append(fetch.snapshot)
+        number = 0 if fetch.snapshot == base else fetch.page
+        return page_of(SNAPSHOT, number).encode()
+
+    assert run(download, answer) is Outcome.COMPLETE
+    assert download.data == BODY
+    assert asked == [base, *[SNAPSHOT.name] * 20]
+
+
+def test_a_server_that_gives_the_base_its_own_name_is_inconsistent():
+    for pages in (0, 1):
+        download = PageDownload(Content.DIFFERENCE, base=SNAPSHOT.name)
+        data = Fetched(SNAPSHOT.name, pages, 0, b"x" * pages).encode()
+
+        assert run(download, lambda _, data=data: data) is Outcome.INCONSISTENT
+
+
 def test_an_empty_directory_is_complete():
     download = PageDownload(Content.DESCRIPTORS)
 

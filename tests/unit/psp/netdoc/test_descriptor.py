@@ -45,7 +45,7 @@ def test_descriptor_survives_the_round_trip(**fields):
     wire = descriptor.encode()
 
     assert Descriptor.decode(wire, LOOPBACK) == descriptor
-    assert len(wire) <= MAX_DESCRIPTOR_BYTES == 185
+    assert len(wire) == descriptor.size <= MAX_DESCRIPTOR_BYTES == 185
 
 
 @given(st.integers(0, len(WIRE) * 8 - 1))

@@ -28,13 +28,23 @@ def pages(draw):
     return Fetched(draw(NAMES), count, number, bytes([size % 251]) * size)
 
 
-@given(
-    st.sampled_from(Content), st.just(CURRENT) | NAMES, st.integers(0, MAX_PAGES - 1)
-)
+PAGED = [content for content in Content if content is not Content.ELEMENTS]
+DIGESTS = st.lists(st.binary(min_size=8, max_size=8), min_size=1, max_size=8)
+
+
+@given(st.sampled_from(PAGED), st.just(CURRENT) | NAMES, st.integers(0, MAX_PAGES - 1))
 def test_request_survives_the_round_trip(content, snapshot, page):
     fetch = Fetch(content, snapshot, page)
 
     assert Fetch.decode(fetch.encode()) == fetch
+
+
+@given(DIGESTS)
+def test_request_for_elements_survives_the_round_trip(digests):
+    fetch = Fetch(Content.ELEMENTS, digests=tuple(digests))
+
+    assert Fetch.decode(fetch.encode()) == fetch
+    assert len(fetch.encode()) == 11 + 8 * len(digests)
 
 
 @given(pages())
@@ -68,8 +78,26 @@ def test_any_bytes_give_a_message_or_decode_error(data):
         b"\x09" + NAME + b"\x00\x00",
         b"\x01" + NAME + b"\xff\xff",
         b"\x01" + NAME + b"\x00\x00\x00",
+        b"\x01" + NAME + b"\x00\x00" + NAME,
+        b"\x04" + CURRENT + b"\x00\x00",
+        b"\x04" + CURRENT + b"\x00\x00" + 9 * NAME,
+        b"\x04" + CURRENT + b"\x00\x00" + NAME[:7],
+        b"\x04" + CURRENT + b"\x00\x01" + NAME,
+        b"\x04" + NAME + b"\x00\x00" + NAME,
     ],
-    ids=["empty", "short", "unknown content", "page 65535", "long"],
+    ids=[
+        "empty",
+        "short",
+        "unknown content",
+        "page 65535",
+        "long",
+        "digests for a page",
+        "no digest",
+        "nine digests",
+        "half a digest",
+        "a page of elements",
+        "a snapshot of elements",
+    ],
 )
 def test_bad_requests_are_refused(data):
     with pytest.raises(DecodeError):
@@ -106,6 +134,10 @@ def test_bad_pages_are_refused(data):
     [
         Fetch(Content.DESCRIPTORS, b"short"),
         Fetch(Content.DESCRIPTORS, NAME, MAX_PAGES),
+        Fetch(Content.DIGESTS, digests=(NAME,)),
+        Fetch(Content.ELEMENTS),
+        Fetch(Content.ELEMENTS, digests=(NAME,) * 9),
+        Fetch(Content.ELEMENTS, digests=(b"short",)),
         Fetched(NAME, 2, 0, b"not full"),
         Fetched(b"short"),
         Fetched(NAME, MAX_PAGES + 1, 0, bytes(PAGE_SIZE)),
