@@ -42,11 +42,16 @@ class Label(bytes, enum.Enum):
 
     # Documents about nodes, the directory and the relays' mesh.
     NODE = b"psp-node-v1"
+    USER = b"psp-user-v1"
     DESCRIPTOR = b"psp-descriptor-v1"
     MESH = b"psp-mesh-v1"
     SNAPSHOT = b"psp-snapshot-v1"
     ELEMENT = b"psp-element-v1"
     HANDOVER = b"psp-handover-v1"
+
+    # What is read from the chain.
+    BEACON = b"psp-beacon-v1"
+    CHAIN_CACHE = b"psp-chain-cache-v1"
 
     # Presence records and their blinded keys.
     PRESENCE_RECORD = b"pres-rec-v1"

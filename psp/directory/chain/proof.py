@@ -22,6 +22,8 @@ from psp.wire.rlp import Item
 
 EMPTY_ROOT = keccak256(rlp.encode(b""))
 """Root of a trie that holds nothing."""
+NO_CODE = keccak256(b"")
+"""Code hash of an account that is no contract."""
 SLOT_SIZE = 32
 MAX_NODES = 65
 """The root and one node for each of the path's 64 digits."""
@@ -53,6 +55,11 @@ class Account:
     balance: int
     storage_root: bytes
     code_hash: bytes
+
+    @property
+    def has_code(self) -> bool:
+        """Whether it is a contract."""
+        return self.code_hash != NO_CODE
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,8 +85,12 @@ def test_words_present_and_absent(slot):
 def test_accounts_present_and_absent():
     root = STATE.root_hash
 
-    assert account(root, ADDRESS, proof_of(STATE, ADDRESS)) == CONTRACT
-    assert account(root, bytes([7]) * 20, proof_of(STATE, bytes([7]) * 20)) is not None
+    contract = account(root, ADDRESS, proof_of(STATE, ADDRESS))
+    person = account(root, bytes([7]) * 20, proof_of(STATE, bytes([7]) * 20))
+
+    assert contract == CONTRACT
+    assert contract.has_code
+    assert not person.has_code
     assert account(root, b"b" * 20, proof_of(STATE, b"b" * 20)) is None
 
 
