@@ -1,0 +1,27 @@
+"""One process at a time sends from an account.
+
+A lock of the operating system on an empty file: it ends with the process, however that
+ends, so nothing stale is ever left behind.
+"""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold a file's lock inside the block, or give False at once if another has it.
+
+    The file is made when missing; its directory must exist. Two locks of one process
+    exclude each other too.
+    """
+    path.touch(mode=0o600, exist_ok=True)
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
