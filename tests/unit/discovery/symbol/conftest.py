@@ -1,18 +1,13 @@
 """Gateways that give recorded answers, and networks to read through them."""
 
 import json
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from discovery.symbol.reader import SymbolBackend
 from discovery.symbol.rest import GatewayError
 from psp.ids import NodeId
-
-HERE = Path(__file__).parent
-MADE = SimpleNamespace(**runpy.run_path(str(HERE / "make_answers.py")))
+from tests.unit.discovery.symbol import make_answers
 
 
 class RecordedGateway:
@@ -57,24 +52,24 @@ class Recorded:
     """A network and what its gateway was heard to say."""
 
     def __init__(self, kind):
-        overlay, self.answers = MADE.overlay_and_answers(kind)
+        overlay, self.answers = make_answers.overlay_and_answers(kind)
         self.kind = kind
         self.overlay = overlay
         self.config = overlay.config
-        recorded = HERE / "answers" / f"{kind}.json"
+        recorded = make_answers.ANSWERS / f"{kind}.json"
         self.gateway = RecordedGateway(json.loads(recorded.read_text("utf-8")))
         self.backend = SymbolBackend(self.config, self.gateway)
 
     def ids(self, *names):
-        return tuple(sorted(NodeId(MADE.key(name).public) for name in names))
+        return tuple(sorted(NodeId(make_answers.key(name).public) for name in names))
 
     def account(self, name):
-        return MADE.account(name)
+        return make_answers.account(name)
 
 
 @pytest.fixture
 def made():
-    return MADE
+    return make_answers
 
 
 @pytest.fixture

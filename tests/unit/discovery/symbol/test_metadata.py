@@ -13,13 +13,14 @@ from discovery.symbol.metadata import (
     UserMetadata,
 )
 from psp.errors import DecodeError, LocalProtocolError
+from psp.ids import NodeId, UserId
 from psp.wire.endpoint import Endpoint
 
 KINDS = [NodeMetadata, UserMetadata, TrustedMetadata, ElectedMetadata]
-A, B = bytes([1]) * 32, bytes([2]) * 32
+A, B = NodeId(bytes([1]) * 32), NodeId(bytes([2]) * 32)
 ENDPOINT = Endpoint("192.0.2.1", 443)
 NODE = NodeMetadata(RecordStatus.ACTIVE, 7, A, B, (ENDPOINT,), bytes(64))
-USER = UserMetadata(RecordStatus.REVOKED, A, bytes(64))
+USER = UserMetadata(RecordStatus.REVOKED, UserId(A), bytes(64))
 TRUSTED = TrustedMetadata((A, B))
 ELECTED = ElectedMetadata(5, (A, B))
 VALUES = pytest.mark.parametrize("value", [NODE, USER, TRUSTED, ELECTED])

@@ -150,7 +150,23 @@ def test_any_bytes_are_refused_or_read(name, body):
         return
 
 
-JUNK = [None, True, -1, 1.5, 2**64, "", "x", "00", "-1", "1e3", " 1", [], {}, [[]], "é"]
+JUNK: list[object] = [
+    None,
+    True,
+    -1,
+    1.5,
+    2**64,
+    "",
+    "x",
+    "00",
+    "-1",
+    "1e3",
+    " 1",
+    [],
+    {},
+    [[]],
+    "é",
+]
 
 
 def places(value, path=()):
