@@ -14,11 +14,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from psp.errors import DecodeError, LocalProtocolError
+from psp.units import UnixTime
 from psp.wire.buffer import Reader
 
 MAX_SEATS = 256
 """Of a list, as in the contract."""
 FIRST_EPOCH = 4
+PERIOD = 21_600
+"""Seconds after which the list is handed over again within an epoch, to itself. New
+circuits need a list of the last 24 hours (R-RPC-2), and a day's random value is drawn in
+the middle of a long epoch."""
 
 _RULES = struct.Struct("!QIIHHBB32s20s20s32s32s32s")
 _STAKE = 32
@@ -60,6 +65,19 @@ class Rules:
     def epoch_of(self, timestamp: int) -> int:
         """Return the epoch that a time lies in; epochs start at 4."""
         return (timestamp - self.genesis) // self.epoch_length + FIRST_EPOCH
+
+    def start_of(self, epoch: int) -> UnixTime:
+        """Return when an epoch begins."""
+        return UnixTime(self.genesis + (epoch - FIRST_EPOCH) * self.epoch_length)
+
+    def period_start(self, timestamp: int) -> UnixTime:
+        """Return when the period that a time lies in began.
+
+        The first period of an epoch begins with it; they last 6 hours, the last one of
+        an epoch until its end.
+        """
+        start = self.start_of(self.epoch_of(timestamp))
+        return UnixTime(start + (timestamp - start) // PERIOD * PERIOD)
 
     def pack(self) -> bytes:
         """Return the 190 bytes.

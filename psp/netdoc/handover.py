@@ -1,8 +1,9 @@
-"""Hand-overs: the discovery nodes of one epoch vouch for the list of the next.
+"""Hand-overs: the discovery nodes in office vouch for the list that follows theirs.
 
-Whoever cannot read the chain reads these. One epoch has one *anchor block*, the first
-finalised block whose time lies in it, so all honest nodes write the same body and their
-signatures add up. Big-endian::
+Whoever cannot read the chain reads these. There is one when an epoch begins, and one for
+each further period of 6 hours in it (`psp.netdoc.election_rules.PERIOD`). A period has
+one *anchor block*, the first finalised block whose time lies in it, so all honest nodes
+write the same body and their signatures add up. Big-endian::
 
     form 1 | network 28 | RULES 190 | epoch 4 | list epoch 4 | retiring epoch 4
     | height 8 | block hash 32 | time 8 | book root 32
@@ -75,12 +76,12 @@ class Seat:
 
 @dataclass(frozen=True)
 class HandOver:
-    """One epoch's list and all that a view of the chain needs besides the listing.
+    """One period's list and all that a view of the chain needs besides the listing.
 
     Attributes:
         network: Which network.
         rules: Of the contracts.
-        epoch: That it opens.
+        epoch: That it belongs to.
         list_epoch: For which the list in force was elected.
         retiring_epoch: For which the list before it was elected; 0 for none.
         height: Of the anchor block.
@@ -120,15 +121,26 @@ class HandOver:
     signatures: Mapping[NodeId, bytes] = field(default_factory=dict, repr=False)
 
     @property
+    def start(self) -> UnixTime:
+        """When its period began; no two hand-overs of a network share it."""
+        return self.rules.period_start(self.timestamp)
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether it opens its epoch, so that the list may be a new one."""
+        return self.start == self.rules.start_of(self.epoch)
+
+    @property
     def handing_epoch(self) -> int:
-        """For which the list was elected that was in force an epoch ago; 0 for none."""
-        is_new = self.list_epoch == self.epoch
+        """For which the list was elected that was in office before; 0 for none."""
+        is_new = self.is_opening and self.list_epoch == self.epoch
         return self.retiring_epoch if is_new else self.list_epoch
 
     @property
     def handing(self) -> tuple[Seat, ...]:
-        """The list that was in force an epoch ago, and hands over."""
-        return self.retiring if self.list_epoch == self.epoch else self.elected
+        """The list that was in office in the period before, and hands over."""
+        is_new = self.handing_epoch != self.list_epoch
+        return self.retiring if is_new else self.elected
 
     @cached_property
     def body(self) -> bytes:

@@ -6,7 +6,7 @@
     answer    status 1, or FETCHED as over circuits (FETCH)
 
     body      a descriptor (PUBLISH), FETCH as over circuits (FETCH), or
-              epoch 4 | body's SHA-256 32 | signer 32 | signature 64 (HAND_OVER)
+              period's start 8 | body's SHA-256 32 | signer 32 | signature 64 (HAND_OVER)
 """
 
 import enum
@@ -16,11 +16,12 @@ from typing import Self
 
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import NodeId
+from psp.units import UnixTime
 
 DIRECTORY_SERVICE = 2
 MAX_REQUEST_BYTES = 1_183
 
-_SIGNATURE = struct.Struct("!I32s32s64s")
+_SIGNATURE = struct.Struct("!Q32s32s64s")
 
 
 class Operation(enum.IntEnum):
@@ -29,7 +30,7 @@ class Operation(enum.IntEnum):
     PUBLISH = 1
     FETCH = 2
     HAND_OVER = 3
-    """Brings a signature under an epoch's hand-over (`psp.netdoc.handover`)."""
+    """Brings a signature under a hand-over (`psp.netdoc.handover`)."""
 
 
 class PublishStatus(enum.IntEnum):
@@ -68,13 +69,13 @@ class SignatureStatus(enum.IntEnum):
     """It does not hold, or its signer has no say."""
 
     NOT_YET = 3
-    """This node has not seen that epoch begin; try again."""
+    """This node has not seen that period begin; try again."""
 
     DIFFERENT = 4
-    """This node knows another body for that epoch."""
+    """This node knows another body for that period."""
 
     OVER = 5
-    """That epoch's hand-over is not collected any more, or not here."""
+    """That period's hand-over is not collected any more, or not here."""
 
     BUSY = 6
 
@@ -94,16 +95,16 @@ class SignatureStatus(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class HandOverSignature:
-    """One signature under one epoch's hand-over, 132 bytes.
+    """One signature under one hand-over, 136 bytes.
 
     Attributes:
-        epoch: Which.
+        start: When the hand-over's period began.
         digest: SHA-256 of the body that is signed, 32 bytes.
         signer: A node, or a trusted partner's own key, 32 bytes.
         signature: 64 bytes, not verified yet.
     """
 
-    epoch: int
+    start: UnixTime
     digest: bytes
     signer: NodeId
     signature: bytes = field(repr=False)
@@ -115,9 +116,9 @@ class HandOverSignature:
             LocalProtocolError: If a field is out of range.
         """
         try:
-            return _SIGNATURE.pack(self.epoch, self.digest, self.signer, self.signature)
+            return _SIGNATURE.pack(self.start, self.digest, self.signer, self.signature)
         except struct.error:
-            raise LocalProtocolError(f"epoch {self.epoch}") from None
+            raise LocalProtocolError(f"a period from {self.start} on") from None
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -128,8 +129,8 @@ class HandOverSignature:
         """
         if len(data) != _SIGNATURE.size:
             raise DecodeError(f"a hand-over's signature of {len(data)} bytes")
-        epoch, digest, signer, signature = _SIGNATURE.unpack(data)
-        return cls(epoch, digest, NodeId(signer), signature)
+        start, digest, signer, signature = _SIGNATURE.unpack(data)
+        return cls(UnixTime(start), digest, NodeId(signer), signature)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,3 +84,19 @@ def test_epochs_start_at_four_with_the_contract():
     times = [RULES.genesis, RULES.genesis + 86_399, RULES.genesis + 86_400]
 
     assert [RULES.epoch_of(time) for time in times] == [4, 4, 5]
+
+
+def test_periods_begin_with_the_epoch_and_every_six_hours():
+    start = RULES.start_of(6)
+    offsets = [0, 21_599, 21_600, 86_399, 86_400]
+
+    periods = [RULES.period_start(start + offset) - start for offset in offsets]
+
+    assert periods == [0, 0, 21_600, 64_800, 86_400]
+    assert start == RULES.genesis + 2 * 86_400
+
+
+def test_a_short_epoch_is_one_period():
+    short = replace(RULES, epoch_length=60)
+
+    assert short.period_start(RULES.genesis + 119) == RULES.genesis + 60

@@ -225,6 +225,21 @@ def test_a_new_list_is_handed_over_by_the_one_before():
     assert HAND_OVER.handing_epoch == 5
 
 
+def test_later_in_its_epoch_a_list_hands_over_to_itself():
+    later = forged(timestamp=UnixTime(HAND_OVER.timestamp + 21_600))
+
+    assert (later.is_opening, HAND_OVER.is_opening) == (False, True)
+    assert later.start == HAND_OVER.start + 21_600 == later.timestamp - 12
+    assert later.handing == later.elected
+    assert later.handing_epoch == 6
+
+
+def test_the_first_list_of_all_is_handed_over_by_nobody():
+    first = forged(retiring_epoch=0, retiring=())
+
+    assert (first.handing, first.handing_epoch) == ((), 0)
+
+
 def test_a_list_that_stays_hands_over_to_itself():
     stays = forged(list_epoch=5, retiring_epoch=3)
 

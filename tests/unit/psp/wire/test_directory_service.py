@@ -29,7 +29,7 @@ def test_status_survives_the_round_trip(status):
 @given(
     st.builds(
         HandOverSignature,
-        st.integers(0, 2**32 - 1),
+        st.integers(0, 2**64 - 1),
         st.binary(min_size=32, max_size=32),
         st.binary(min_size=32, max_size=32),
         st.binary(min_size=64, max_size=64),
@@ -37,15 +37,15 @@ def test_status_survives_the_round_trip(status):
 )
 def test_a_hand_overs_signature_survives_the_round_trip(signature):
     assert HandOverSignature.decode(signature.encode()) == signature
-    assert len(signature.encode()) == 132
+    assert len(signature.encode()) == 136
 
 
-def test_an_epoch_beyond_32_bits_is_not_written():
+def test_a_time_beyond_64_bits_is_not_written():
     with pytest.raises(LocalProtocolError):
-        HandOverSignature(1 << 32, bytes(32), bytes(32), bytes(64)).encode()
+        HandOverSignature(1 << 64, bytes(32), bytes(32), bytes(64)).encode()
 
 
-@given(st.binary(max_size=1300) | st.binary(min_size=132, max_size=132))
+@given(st.binary(max_size=1300) | st.binary(min_size=136, max_size=136))
 def test_any_bytes_give_a_message_or_decode_error(data):
     for kind in (
         DirectoryRequest,
