@@ -1,0 +1,84 @@
+"""The view that is kept on disk."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from psp.crypto.kdf import Label
+from psp.crypto.primitives import hmac_sha256
+from psp.directory.chain.cache import open_view, seal_view
+from psp.directory.chain.records import NodeStatus
+from psp.errors import DecodeError, LocalProtocolError
+from psp.testing.chain import MemoryContracts
+from psp.testing.directory import LOOPBACK
+from psp.testing.entropy import SeededEntropy
+from psp.wire.network import Network
+
+KEY = b"k" * 32
+
+
+def make():
+    contracts = MemoryContracts.with_nodes(SeededEntropy(1), 5, users=2)
+    contracts.end_node(2, NodeStatus.RETIRED)
+    contracts.nodes[3] = contracts.nodes[3][:-1] + b"x"
+    return contracts.view(300)
+
+
+VIEW = make()
+DATA = seal_view(VIEW, KEY)
+
+
+def test_a_view_survives_and_nothing_is_verified_again(monkeypatch):
+    for module in ("records", "users"):
+        monkeypatch.delattr(f"psp.directory.chain.{module}.verify")
+
+    opened = open_view(DATA, KEY, LOOPBACK, lowest_height=300)
+
+    assert opened == VIEW
+    assert opened.nodes.nodes == VIEW.nodes.nodes
+    assert opened.nodes.refused == VIEW.nodes.refused
+    assert opened.users.users == VIEW.users.users
+
+
+def test_a_view_without_users_survives():
+    view = MemoryContracts.with_nodes(SeededEntropy(1), 5).view(300, with_users=False)
+
+    assert open_view(seal_view(view, KEY), KEY, LOOPBACK).users is None
+
+
+def test_another_key_is_refused():
+    with pytest.raises(DecodeError, match="has not written"):
+        open_view(DATA, b"x" * 32, LOOPBACK)
+
+
+@given(st.data())
+def test_any_damage_is_refused(draw):
+    data = bytearray(DATA)
+    data[draw.draw(st.integers(0, len(data) - 1))] ^= draw.draw(st.integers(1, 255))
+
+    with pytest.raises(DecodeError):
+        open_view(bytes(data), KEY, LOOPBACK)
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_refused_even_under_our_key(payload):
+    tag = hmac_sha256(KEY, Label.CHAIN_CACHE + payload)
+
+    for data in (payload, tag + payload):
+        with pytest.raises(DecodeError):
+            open_view(data, KEY, LOOPBACK)
+
+
+def test_another_network_is_refused():
+    with pytest.raises(DecodeError, match="another network"):
+        open_view(DATA, KEY, Network(1, bytes(20)))
+
+
+def test_a_view_older_than_this_host_has_used_is_refused():
+    with pytest.raises(DecodeError, match="block 300"):
+        open_view(DATA, KEY, LOOPBACK, lowest_height=301)
+
+
+def test_a_key_has_32_bytes():
+    with pytest.raises(LocalProtocolError):
+        seal_view(VIEW, b"short")
