@@ -72,6 +72,16 @@ def test_a_changed_byte_is_noticed(form, place):
         form.account(bytes(address))
 
 
+def test_an_address_has_one_spelling():
+    text = SYMBOL.text(ACCOUNT)  # 39 characters for 24 bytes leave three bits over
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".index(text[-1])
+    other = text[:-1] + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[last ^ 1]
+
+    for spelling in (other, text.lower(), text + "=", text + "A"):
+        with pytest.raises(DecodeError):
+            SYMBOL.parse(spelling)
+
+
 def test_an_address_of_another_network_is_named_as_such():
     with pytest.raises(DecodeError, match="network 104, not of 152"):
         SYMBOL.account(AddressFormat(0x68, 3).encode(ACCOUNT))

@@ -114,6 +114,9 @@ async def test_epochs_without_a_list_are_unknown_and_the_future_is_not_asked(sym
 
         assert (elected.epoch, elected.standing) == (epoch, Standing.UNKNOWN)
         assert elected.nodes == ()
+        if epoch != 1:
+            assert "/metadata" not in symbol.gateway.asked
+        symbol.gateway.asked.clear()
 
 
 def accounts(recorded):

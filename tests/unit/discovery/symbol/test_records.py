@@ -1,13 +1,15 @@
 from dataclasses import replace
+from hashlib import sha512
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl import bindings
 
 from discovery.symbol.answers import Entry
 from discovery.symbol.metadata import NodeMetadata, RecordStatus, UserMetadata
 from discovery.symbol.records import NotCounted, read_nodes, read_users
-from psp.crypto.keys import SigningKey
+from psp.crypto.keys import SigningKey, verify
 from psp.ids import NodeId
 from psp.netdoc.node_record import NodeRecord, Status, node_signing_input
 from psp.wire.endpoint import Endpoint
@@ -95,6 +97,37 @@ def test_an_entry_that_does_not_count_is_counted_by_reason(entry, reason):
 
     assert set(table.nodes) == {OTHER.public}
     assert table.refused == {reason: 1}
+
+
+def test_a_key_that_can_sign_but_has_no_link_key_does_not_count():
+    # A key with a part of small order: libsodium takes its signatures if the challenge
+    # is a multiple of 8, which is found by trying.
+    torsion = bytes.fromhex(
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+    )
+    scalar = bindings.crypto_core_ed25519_scalar_reduce(b"s" * 64)
+    pure = bindings.crypto_scalarmult_ed25519_base_noclamp(scalar)
+    public = NodeId(bindings.crypto_core_ed25519_add(pure, torsion))
+
+    for number in range(200):
+        onion = number.to_bytes(32)
+        record = NodeRecord(public, onion, ENDPOINTS, LOW)
+        text = node_signing_input(NETWORK, record)
+        signature = sign(scalar, public, text)
+        if verify(public, text, signature):
+            entry = node(identity=public, onion_key=onion, signature=signature)
+            assert read_nodes(NETWORK, [entry]).refused == {NotCounted.IDENTITY: 1}
+            return
+    raise AssertionError("a signature in eight holds")
+
+
+def sign(scalar, public, text):
+    reduce = bindings.crypto_core_ed25519_scalar_reduce
+    nonce = reduce(sha512(text).digest())
+    point = bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
+    challenge = reduce(sha512(point + public + text).digest())
+    product = bindings.crypto_core_ed25519_scalar_mul(challenge, scalar)
+    return point + bindings.crypto_core_ed25519_scalar_add(product, nonce)
 
 
 def test_a_revoked_identity_is_dead_under_every_owner():

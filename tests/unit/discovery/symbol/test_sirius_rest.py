@@ -149,3 +149,8 @@ def test_another_account_than_was_asked_for_is_refused():
         REST.read_importance(ACCOUNT.encode(), bytes(32))
     with pytest.raises(DecodeError, match="another multisig account"):
         REST.read_multisig(MULTISIG.encode(), bytes(20))
+
+
+def test_an_account_of_another_network_is_refused():
+    with pytest.raises(DecodeError, match="network 144, not of 168"):
+        SiriusRest(TEST_NETWORK).read_importance(ACCOUNT.encode(), KEY)
