@@ -43,6 +43,9 @@ class MembershipConfig:
         threshold: How many partners must have signed the file.
         rpc: URLs of the chain's JSON-RPC endpoints, of different owners: three or more.
         quorum: How many endpoints must agree on a block before it counts.
+        source: "chain" or "file"; left empty, the chain if it has endpoints. A client
+            on "chain" without endpoints lives on its cache and on snapshots that
+            discovery nodes sign.
         poll_every: Seconds between looks at the chain.
         max_head_age: Seconds that the newest block may be old before it is said.
     """
@@ -54,8 +57,22 @@ class MembershipConfig:
     threshold: int = 1
     rpc: tuple[str, ...] = field(default=(), repr=False)
     quorum: int = 2
+    source: str = ""
     poll_every: Seconds = Seconds(30.0)
     max_head_age: Seconds = Seconds(3600.0)
+
+    @property
+    def reads_chain(self) -> bool:
+        """Whether membership comes from the chain.
+
+        Raises:
+            ConfigError: If `source` is neither of the two.
+        """
+        if self.source not in {"", "chain", "file"}:
+            raise ConfigError(
+                f'membership.source is {self.source!r}; write "chain" or "file"'
+            )
+        return self.source == "chain" or (not self.source and bool(self.rpc))
 
     def network(self) -> Network:
         """Return which network this is.

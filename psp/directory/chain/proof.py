@@ -40,6 +40,10 @@ class ProofError(DecodeError):
     """A proof does not prove anything about this root."""
 
 
+class NoAccountError(DecodeError):
+    """It is proven that there is no such account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A proven account.
@@ -103,14 +107,15 @@ def read_proof(
         slots: As asked for.
 
     Raises:
-        ProofError: If a proof does not hold, or there is no such account.
+        ProofError: If a proof does not hold.
+        NoAccountError: If it holds, and there is no such account.
         DecodeError: If the answer is malformed.
     """
     proof = decode_proof(value, len(slots))
     nodes = _Nodes()
     found = _account(nodes, state_root, address, proof.account)
     if found is None:
-        raise ProofError("there is no such contract at this block")
+        raise NoAccountError("there is no such account at this block")
     words = {
         slot: _word(nodes, found.storage_root, slot, storage)
         for slot, storage in zip(slots, proof.storage, strict=True)

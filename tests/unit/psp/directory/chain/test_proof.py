@@ -13,6 +13,7 @@ from psp.directory.chain.proof import (
     MAX_NODES,
     MAX_SLOTS,
     Account,
+    NoAccountError,
     ProofError,
     account,
     decode_proof,
@@ -243,7 +244,7 @@ def test_another_account_is_refused(address):
 def test_a_missing_contract_is_refused():
     value = as_json([], address=b"b" * 20)
 
-    with pytest.raises(ProofError, match="no such contract"):
+    with pytest.raises(NoAccountError, match="no such account"):
         read_proof(value, state_root=STATE.root_hash, address=b"b" * 20, slots=[])
 
 

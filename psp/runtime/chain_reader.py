@@ -1,0 +1,383 @@
+"""Reads the registry from a chain: one agreed block, and everything proven against it.
+
+::
+
+    quorum of endpoints --> header --> state root
+        --> proof of Relays --> election, trusted nodes, beacons, parameters
+        --> proof of NodeBook --> its storage root --> the whole listing, rebuilt to it
+        --> proof of Users --> their number --> the whole list, the same from a quorum
+
+A single endpoint can withhold, and nothing else: what it changes is refused and the next
+one is asked. The listing of all nodes is complete because its words make the proven
+storage root. A chain whose tries are not canonical (anvil keeps zeros) and the list of
+users, whose contract holds more than users, are believed when a quorum gives the very
+same bytes.
+
+What has not changed since the view before is not read again: an equal storage root ends
+it; else 4 bytes a record say which differ.
+"""
+
+import asyncio
+import enum
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from psp.crypto.primitives import sha256
+from psp.directory.chain import layout, records, users
+from psp.directory.chain.header import BlockHeader
+from psp.directory.chain.proof import NoAccountError, ProvenAccount, read_proof
+from psp.directory.chain.records import BookTrie, ListedNode, NodeList
+from psp.directory.chain.state import (
+    ElectionState,
+    list_slots,
+    read_state,
+    state_slots,
+)
+from psp.directory.chain.users import ListedUser, UserList
+from psp.directory.chain.view import ChainView, CodeHashes
+from psp.errors import DecodeError
+from psp.runtime.chain_pages import Pages
+from psp.runtime.quorum import (
+    Agreed,
+    ChainReadError,
+    NoQuorumError,
+    QuorumRpc,
+    Rpc,
+)
+from psp.runtime.rpc import RpcError, RpcUnavailableError
+from psp.wire.network import Network
+
+ItemT = TypeVar("ItemT")
+
+SLOTS_PER_PROOF = 48
+"""A proof takes 4 kB a word at 10,000 nodes: with JSON's hex below 1 MiB an answer."""
+LONE_VOICE = 1
+"""One endpoint may be all there is; its list of nodes must then be proven."""
+
+
+class ContractError(ChainReadError):
+    """The contracts are not there, or not those that belong together."""
+
+
+class Completeness(enum.StrEnum):
+    """Why a listing is believed to be whole."""
+
+    PROVEN = "proven"
+    QUORUM = "quorum"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at the chain.
+
+    Attributes:
+        view: What was read.
+        agreed: Who agreed on its block.
+        completeness: Why the list of nodes is whole.
+    """
+
+    view: ChainView
+    agreed: Agreed
+    completeness: Completeness
+
+
+class ChainReader:
+    """Reads one network's contracts.
+
+    Attributes:
+        completeness: Of the last reading.
+    """
+
+    def __init__(
+        self, rpc: QuorumRpc, network: Network, *, reads_users: bool = True
+    ) -> None:
+        """Name the network.
+
+        Args:
+            rpc: The chain's endpoints.
+            network: The chain, and the address of Relays on it.
+            reads_users: Whether to read the list of users too: relays check
+                registrations against it, and a client its own.
+        """
+        self.completeness = Completeness.PROVEN
+        self._rpc = rpc
+        self._network = network
+        self._reads_users = reads_users
+        self._users_root = b""
+        self._is_canonical = True
+        self._trie = BookTrie(network.registry)
+
+    async def read(
+        self, previous: ChainView | None = None, *, height: int | None = None
+    ) -> Reading:
+        """Return the registry at the newest agreed block, or at a height.
+
+        Args:
+            previous: An earlier view of this network: only differences are read.
+            height: A finalised block's; None for the newest.
+
+        Raises:
+            ChainReadError: If it cannot be read now; nothing is lost.
+        """
+        rpc = self._rpc
+        agreed = await (rpc.newest() if height is None else rpc.at(height))
+        header = agreed.header
+        if (
+            previous is not None
+            and (header.number, header.hash) == (previous.height, previous.block_hash)
+            and (previous.users is not None or not self._reads_users)
+        ):
+            return Reading(previous, agreed, self.completeness)
+        relays = await self._prove_relays(header)
+        state = _checked_state(relays, header)
+        slots = (layout.BOOK_KEEPER, layout.BOOK_COUNT)
+        book, registered = await asyncio.gather(
+            self._prove(header, state.book, slots),
+            self._prove(header, state.users, (layout.USERS_COUNT,)),
+        )
+        if book.words[layout.BOOK_KEEPER] != int.from_bytes(self._network.registry):
+            raise ContractError(
+                "the record contract belongs to another registry; check "
+                "membership.registry"
+            )
+        nodes = await self._read_nodes(header, state, book, previous)
+        user_list = await self._read_users(header, state, registered, previous)
+        try:
+            view = ChainView(
+                network=self._network,
+                height=header.number,
+                block_hash=header.hash,
+                timestamp=header.timestamp,
+                code_hashes=CodeHashes(
+                    relays.account.code_hash,
+                    book.account.code_hash,
+                    registered.account.code_hash,
+                ),
+                book_root=book.account.storage_root,
+                state=state,
+                nodes=nodes,
+                users=user_list,
+            )
+        except DecodeError as error:
+            raise ContractError(_STRANGE.format(error)) from None
+        return Reading(view, agreed, self.completeness)
+
+    async def block_at(self, height: int) -> BlockHeader:
+        """Return the agreed block of a height, to see whether history has changed.
+
+        Raises:
+            ChainReadError: If there is no agreement on it.
+        """
+        return (await self._rpc.at(height)).header
+
+    async def view_at_epoch(
+        self, epoch: int, previous: ChainView | None = None
+    ) -> ChainView | None:
+        """Return the registry at an epoch's anchor: its first finalised block.
+
+        Raises:
+            ChainReadError: If it cannot be read now.
+        """
+        newest = await self._rpc.newest()
+        state = _checked_state(await self._prove_relays(newest.header), newest.header)
+        start = layout.epoch_start(epoch, state.genesis, state.epoch_length)
+        if newest.header.timestamp < start:
+            return None
+        height = await self._first_block(start, newest.header)
+        reading = await self.read(previous, height=height)
+        before = await self._rpc.at(height - 1) if height else None
+        if reading.view.timestamp < start or (
+            before is not None and before.header.timestamp >= start
+        ):
+            raise ChainReadError(f"no agreement on the first block of epoch {epoch}")
+        return reading.view
+
+    async def _first_block(self, start: int, newest: BlockHeader) -> int:
+        """Search for the first block not before ``start``; endpoints are not believed.
+
+        The caller checks the result under the quorum.
+        """
+
+        async def search(rpc: Rpc) -> int:
+            low, high = 0, newest.number
+            while low < high:
+                middle = (low + high) // 2
+                answer = await rpc.call("eth_getBlockByNumber", hex(middle), False)  # noqa: FBT003
+                if BlockHeader.from_json(answer).timestamp >= start:
+                    high = middle
+                else:
+                    low = middle + 1
+            return low
+
+        return await self._rpc.ask_any(search, "the first block of an epoch")
+
+    # ---- proofs
+
+    async def _prove_relays(self, header: BlockHeader) -> ProvenAccount:
+        address = self._network.registry
+        first = await self._prove(header, address, state_slots(header.timestamp))
+        try:
+            slots = list_slots(first.words, header.timestamp)
+        except DecodeError as error:
+            raise ContractError(_STRANGE.format(error)) from None
+        if not slots:
+            return first
+        rest = await self._prove(header, address, slots)
+        return ProvenAccount(first.account, {**first.words, **rest.words})
+
+    async def _prove(
+        self, header: BlockHeader, address: bytes, slots: Sequence[int]
+    ) -> ProvenAccount:
+        """Return proven words of one contract at one block."""
+        size = SLOTS_PER_PROOF
+        parts = [slots[i : i + size] for i in range(0, len(slots), size)]
+
+        def asking(
+            part: Sequence[int],
+        ) -> Callable[[Rpc], Awaitable[ProvenAccount | None]]:
+            async def ask(rpc: Rpc) -> ProvenAccount | None:
+                words = [f"0x{slot:064x}" for slot in part]
+                answer = await rpc.call(
+                    "eth_getProof", _hex(address), words, hex(header.number)
+                )
+                try:
+                    return read_proof(
+                        answer,
+                        state_root=header.state_root,
+                        address=address,
+                        slots=part,
+                    )
+                except NoAccountError:
+                    return None
+
+            return ask
+
+        what = "a proof of the registry's state"
+        proven = await asyncio.gather(
+            *(self._rpc.ask_any(asking(part), what) for part in parts)
+        )
+        found = [each for each in proven if each is not None and each.account.has_code]
+        if len(found) < len(proven):
+            raise ContractError(
+                f"there is no contract at {_hex(address)} on this chain; check "
+                "membership.registry and membership.chain_id"
+            )
+        words = {slot: word for each in found for slot, word in each.words.items()}
+        return ProvenAccount(found[0].account, words)
+
+    # ---- listings
+
+    async def _read_nodes(
+        self,
+        header: BlockHeader,
+        state: ElectionState,
+        book: ProvenAccount,
+        previous: ChainView | None,
+    ) -> NodeList:
+        root = book.account.storage_root
+        if previous is not None and previous.book_root == root:
+            return previous.nodes
+        count = book.words[layout.BOOK_COUNT]
+        if count > records.MAX_NODES:
+            raise ContractError(f"the registry lists {count} nodes, too many to read")
+        held = previous.nodes.listed if previous is not None else ()
+
+        async def read(rpc: Rpc) -> tuple[ListedNode, ...]:
+            pages = Pages(rpc, state.book, header.number)
+            return await pages.nodes(held, count)
+
+        async def is_whole(listed: Sequence[ListedNode]) -> bool:
+            return await asyncio.to_thread(self._trie.root, listed) == root
+
+        listed, self.completeness = await self._believe(
+            read,
+            records.join_listing,
+            is_whole=is_whole if self._is_canonical else None,
+            voices=max(self._rpc.quorum, LONE_VOICE + 1),
+        )
+        self._is_canonical = self.completeness is Completeness.PROVEN
+        before = previous.nodes if previous is not None else None
+        return await asyncio.to_thread(
+            records.read_nodes, self._network, listed, before
+        )
+
+    async def _read_users(
+        self,
+        header: BlockHeader,
+        state: ElectionState,
+        registered: ProvenAccount,
+        previous: ChainView | None,
+    ) -> UserList | None:
+        if not self._reads_users:
+            return None
+        root = registered.account.storage_root
+        held = previous.users if previous is not None else None
+        if held is not None and root == self._users_root:
+            return held
+        count = registered.words[layout.USERS_COUNT]
+        if count > users.MAX_USERS:
+            raise ContractError(f"the registry lists {count} users, too many to read")
+        listed_before = held.listed if held is not None else ()
+
+        async def read(rpc: Rpc) -> tuple[ListedUser, ...]:
+            pages = Pages(rpc, state.users, header.number)
+            return await pages.users(listed_before, count)
+
+        listed, _ = await self._believe(
+            read, users.join_users, is_whole=None, voices=self._rpc.quorum
+        )
+        found = await asyncio.to_thread(users.read_users, self._network, listed, held)
+        self._users_root = root
+        return found
+
+    async def _believe(
+        self,
+        read: Callable[[Rpc], Awaitable[tuple[ItemT, ...]]],
+        join: Callable[[tuple[ItemT, ...]], bytes],
+        *,
+        is_whole: Callable[[tuple[ItemT, ...]], Awaitable[bool]] | None,
+        voices: int,
+    ) -> tuple[tuple[ItemT, ...], Completeness]:
+        """Read from one endpoint after the other until a listing can be believed.
+
+        Args:
+            read: Reads it from one endpoint.
+            join: Makes it bytes.
+            is_whole: Proves it; None where that cannot be.
+            voices: How many must give the same where it is not proven.
+        """
+        counts: Counter[bytes] = Counter()
+        reasons: list[str] = []
+        for rpc in self._rpc.ordered():
+            try:
+                listed = await read(rpc)
+            except (DecodeError, RpcError, RpcUnavailableError) as error:
+                self._rpc.judge(rpc, is_good=False)
+                reasons.append(str(error))
+                continue
+            if is_whole is not None and await is_whole(listed):
+                return listed, Completeness.PROVEN
+            name = sha256(join(listed))
+            counts[name] += 1
+            if counts[name] >= voices:
+                return listed, Completeness.QUORUM
+        raise NoQuorumError(
+            f"{counts.total()} of {len(self._rpc)} endpoints gave a list, none of them "
+            f"proven whole, and no {voices} the same {'; '.join(reasons)}".rstrip()
+        )
+
+
+_STRANGE = "the contract at membership.registry does not hold a registry ({}); check the address"
+
+
+def _checked_state(relays: ProvenAccount, header: BlockHeader) -> ElectionState:
+    try:
+        return read_state(relays.words, header.timestamp)
+    except DecodeError as error:
+        raise ContractError(_STRANGE.format(error)) from None
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
