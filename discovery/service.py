@@ -3,7 +3,8 @@
 ::
 
     this relay --PUBLISH--> every discovery node          (an hour apart, with retries)
-    3 discovery nodes --FETCH--> this relay's own copy    (10 minutes apart)
+    3 discovery nodes --FETCH--> this relay's own copy    (10 minutes apart: digests
+                                                           first, then what is missing)
     circuits and links --FETCH--> this relay's own copy   (whether elected or not)
 
 Every relay publishes itself and serves its copy of the directory, so "any known node"
@@ -12,17 +13,24 @@ registry each time: an election needs no restart.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from discovery.config import DiscoveryConfig
 from discovery.descriptor_store import DescriptorStore, Offer
 from discovery.publisher import Facts, Publisher
-from discovery.server import DirectoryServer, TooManyRequestsError, collectors
+from discovery.server import (
+    DirectoryServer,
+    HandOverDesk,
+    TooManyRequestsError,
+    collectors,
+)
 from discovery.stats import DiscoveryStats
 from psp.crypto.keys import SigningKey
+from psp.directory.digests import Gathering
 from psp.directory.fallback import Decision, Health, decide
-from psp.directory.listing import snapshot_name, split_listing
+from psp.directory.listing import snapshot_name
 from psp.directory.paging import Outcome, PageDownload, PagingConfig
 from psp.directory.registry import Registry
 from psp.directory.union import SPARE_ELEMENTS
@@ -31,7 +39,7 @@ from psp.errors import DecodeError
 from psp.ids import NodeId
 from psp.netdoc.descriptor import Descriptor
 from psp.netdoc.trusted_file import MAX_FILE_BYTES
-from psp.runtime.directory_download import run_download
+from psp.runtime.directory_download import gather_descriptors, run_download
 from psp.runtime.ports import CircuitPeer, CircuitPort, LinkPort, RefusedError
 from psp.units import Monotonic, UnixTime
 from psp.wire.cell import Reason
@@ -48,7 +56,9 @@ _PORTION = 32
 """Descriptors verified before others get their turn: 4 ms."""
 
 _HAS_IT = {PublishStatus.STORED, PublishStatus.HELD}
-_GOOD = {Outcome.COMPLETE, Outcome.UNCHANGED}
+_GOOD = {Outcome.COMPLETE}
+
+ItemT = TypeVar("ItemT")
 
 
 class DiscoveryService:
@@ -73,6 +83,7 @@ class DiscoveryService:
         facts: Callable[[], Facts] = Facts,
         registry_file: Callable[[], bytes | None] = lambda: None,
         on_registry_file: Callable[[bytes], bool] | None = None,
+        hand_overs: HandOverDesk | None = None,
     ) -> None:
         """Wire the parts; nothing runs before `start`.
 
@@ -89,6 +100,7 @@ class DiscoveryService:
                 not come from one.
             on_registry_file: Takes a file fetched from others, unverified; returns
                 whether it was newer and good. None: none is fetched.
+            hand_overs: Serves hand-overs of the chain's list; None without a chain.
         """
         self._config = config
         self._own_id = NodeId(identity.public)
@@ -113,9 +125,9 @@ class DiscoveryService:
             store=self.store,
             registry_file=registry_file,
             stats=self.stats,
+            hand_overs=hand_overs,
         )
         self._health = Health()
-        self._held: dict[NodeId, bytes] = {}
         self._registry_sequence = -1
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -223,7 +235,7 @@ class DiscoveryService:
             fresh = [key for key in self.decision.candidates if key not in asked]
             sources = fresh[: self._config.refresh.sources]
             asked.update(sources)
-            if any(await asyncio.gather(*map(self._fetch_descriptors, sources))):
+            if await self._gather(sources):
                 break
         if self._on_registry_file is not None:
             await self._fetch_registry(self._on_registry_file)
@@ -240,36 +252,37 @@ class DiscoveryService:
             entropy=self._entropy,
         )
 
-    async def _fetch_descriptors(self, source: NodeId) -> bool:
-        held = self._held.get(source, CURRENT)
-        download = PageDownload(Content.DESCRIPTORS, held=held)
-        await run_download(download, self._asking(source))
-        outcome = download.outcome
-        if outcome is Outcome.COMPLETE and not await self._take(download.data):
-            outcome = Outcome.MALFORMED
-        self._note(source, outcome)
-        if outcome is Outcome.COMPLETE:
-            self._held[source] = download.snapshot
-        return outcome in _GOOD
+    async def _gather(self, sources: Sequence[NodeId]) -> bool:
+        """Fetch what is missing from some sources; tell whether one of them was good.
 
-    async def _take(self, listing: bytes) -> bool:
-        """Offer what a source served to the store; tell whether all was well-formed.
-
-        One bad element condemns the source and not the others, which are signed.
+        One bad element condemns the sources that list it, and not the others, which
+        are signed.
         """
-        try:
-            limit = len(self._registry.nodes()) + SPARE_ELEMENTS
-            elements = split_listing(listing, limit)
-        except DecodeError:
-            return False
-        is_clean = True
-        for i, element in enumerate(elements):
-            offer = self.store.offer(element, self._unix_now())
-            self.stats.offered[offer.name.lower()] += 1
-            is_clean &= offer is not Offer.MALFORMED
-            if i % _PORTION == _PORTION - 1:
-                await asyncio.sleep(0)
-        return is_clean
+        gathering = Gathering()
+        for portion in _portions(self.store.elements()):
+            gathering.hold(portion)
+            await asyncio.sleep(0)
+        limit = len(self._registry.nodes()) + SPARE_ELEMENTS
+        asks = {source: self._asking(source) for source in sources}
+        outcomes = await gather_descriptors(gathering, asks, limit)
+        is_bad = await self._take(gathering.fetched())
+        for source in outcomes:
+            if not is_bad.isdisjoint(gathering.listed(source)):
+                outcomes[source] = Outcome.MALFORMED
+            self._note(source, outcomes[source])
+        return Outcome.COMPLETE in outcomes.values()
+
+    async def _take(self, fetched: Mapping[bytes, bytes]) -> set[bytes]:
+        """Offer what was fetched to the store; return digests of what is malformed."""
+        bad: set[bytes] = set()
+        for portion in _portions(list(fetched.items())):
+            for digest, element in portion:
+                offer = self.store.offer(element, self._unix_now())
+                self.stats.offered[offer.name.lower()] += 1
+                if offer is Offer.MALFORMED:
+                    bad.add(digest)
+            await asyncio.sleep(0)
+        return bad
 
     async def _fetch_registry(self, adopt: Callable[[bytes], bool]) -> None:
         """Ask one collecting node, at random, for a newer file of the registry.
@@ -318,10 +331,14 @@ class DiscoveryService:
         members = self._registry.nodes()
         self.store.retain(members.keys())
         self._health.trim(members)
-        self._held = {key: name for key, name in self._held.items() if key in members}
 
     def _unix_now(self) -> UnixTime:
         return UnixTime(int(self._unix_time()))
+
+
+def _portions(items: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
+    for start in range(0, len(items), _PORTION):
+        yield items[start : start + _PORTION]
 
 
 def _now() -> Monotonic:

@@ -89,6 +89,7 @@ class Gathering:
 
     def __init__(self) -> None:
         self.elements: dict[bytes, bytes] = {}
+        self._held: set[bytes] = set()
         self._sources: dict[NodeId, _Source] = {}
 
     def hold(self, elements: Iterable[bytes]) -> None:
@@ -96,7 +97,9 @@ class Gathering:
 
         It takes 2 µs for each: whoever must not wait hands them over in portions.
         """
-        self.elements |= {element_digest(element): element for element in elements}
+        held = {element_digest(element): element for element in elements}
+        self._held |= held.keys()
+        self.elements |= held
 
     def add_source(self, source: NodeId, digests: Iterable[bytes]) -> None:
         """Note what a source lists."""
@@ -160,9 +163,21 @@ class Gathering:
         """Drop the list of a source that turned out to be broken or hostile."""
         self._sources[source] = _Source()
 
+    def fetched(self) -> dict[bytes, bytes]:
+        """Return what was delivered and not held before, by digest."""
+        return {
+            digest: element
+            for digest, element in self.elements.items()
+            if digest not in self._held
+        }
+
+    def listed(self, source: NodeId) -> Collection[bytes]:
+        """Return the digests of all that a source says it has."""
+        return self._sources.get(source, _Source()).listed.keys()
+
     def known(self, source: NodeId) -> list[bytes]:
         """Return every element that a source lists and somebody has delivered."""
-        listed = self._sources.get(source, _Source()).listed
+        listed = self.listed(source)
         return [self.elements[digest] for digest in listed if digest in self.elements]
 
     def is_hollow(self, source: NodeId) -> bool:

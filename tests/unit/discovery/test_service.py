@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from collections import Counter
 from functools import partial
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from discovery.config import DiscoveryConfig
 from discovery.publisher import Facts
 from discovery.service import DiscoveryService
+from psp.directory.digests import element_digest
 from psp.directory.fallback import Tier
-from psp.directory.listing import encode_listing, split_listing
+from psp.directory.listing import Snapshot, encode_listing, split_listing
 from psp.directory.paging import Outcome, PageDownload
 from psp.directory.trusted import RegistryRefusedError
 from psp.netdoc.descriptor import Role
@@ -21,7 +23,7 @@ from psp.testing.entropy import SeededEntropy
 from psp.testing.simloop import run_simulation
 from psp.wire.cell import Reason
 from psp.wire.directory_page import Content, Fetch, Fetched
-from psp.wire.directory_service import DIRECTORY_SERVICE
+from psp.wire.directory_service import DIRECTORY_SERVICE, Operation
 from psp.wire.relay_message import RelayCommand
 
 RIG = SignedNetwork.build(SeededEntropy(60), nodes=8)
@@ -38,6 +40,7 @@ class Wires:
         self.down = set()
         self.liars = {}
         self.requests = 0
+        self.fetched = Counter()
 
     def port(self, own_id):
         return LinkEnd(self, own_id)
@@ -53,6 +56,8 @@ class LinkEnd:
 
     async def request(self, node_id, service, data, within):
         self.wires.requests += 1
+        if data[0] == Operation.FETCH:
+            self.wires.fetched[Content(data[1])] += 1
         await asyncio.sleep(0.05)
         liar = self.wires.liars.get(node_id)
         if liar is not None and data[0] == 2:
@@ -157,6 +162,56 @@ def test_a_client_fetches_from_any_known_node_over_a_circuit():
     assert download.outcome is Outcome.COMPLETE
     ids = {element[1:33] for element in split_listing(download.data, 100)}
     assert ids == {node.node_id for node in RIG.nodes}
+
+
+def test_what_all_have_is_told_by_digest_and_not_fetched_again():
+    async def main():
+        async with Fleet() as fleet:
+            await asyncio.sleep(60)
+            fleet.wires.fetched.clear()
+            await asyncio.sleep(1_800)
+            return fleet.wires.fetched
+
+    fetched = simulate(main)
+
+    assert fetched[Content.DIGESTS] > 50
+    assert fetched[Content.ELEMENTS] == fetched[Content.DESCRIPTORS] == 0
+
+
+def test_who_lists_what_it_does_not_have_is_left_for_others():
+    digests = b"".join(bytes([7]) + n.to_bytes(7) for n in range(40))
+    lie = Snapshot(digests)
+
+    async def main():
+        async with Fleet() as fleet:
+            liar = fleet.services[0].store
+            liar.digests = lambda name, now: lie
+            await asyncio.sleep(120)
+            return fleet.held(), fleet.services[4].stats
+
+    held, stats = simulate(main)
+
+    assert held == [8] * 8
+    assert stats.downloads["hollow"] > 0
+
+
+def test_who_delivers_junk_under_a_good_relays_name_is_left_for_others():
+    junk = b"\x01" + RIG.nodes[5].node_id + bytes(88)
+    lie = Snapshot(element_digest(junk))
+
+    async def main():
+        async with Fleet() as fleet:
+            liar = fleet.services[0].store
+            liar.digests = lambda name, now: lie
+            liar.find = lambda digests, max_bytes: [junk]
+            await asyncio.sleep(120)
+            return fleet.held(), fleet.services[4].stats
+
+    held, stats = simulate(main)
+
+    assert held == [8] * 8
+    assert stats.offered["malformed"] > 0
+    assert stats.downloads["malformed"] > 0
 
 
 def test_descriptors_are_renewed_and_never_run_out():

@@ -59,6 +59,16 @@ def test_what_is_held_is_not_asked_for():
     assert plan.elements == {A: DIGESTS[3:5]}
 
 
+def test_what_was_delivered_is_told_from_what_was_held():
+    started = gathering(ELEMENTS[:3], a=DIGESTS[:5])
+
+    started.take(A, ELEMENTS[3:5])
+
+    assert started.fetched() == dict(zip(DIGESTS[3:5], ELEMENTS[3:5], strict=True))
+    assert set(started.listed(A)) == set(DIGESTS[:5])
+    assert set(started.listed(B)) == set()
+
+
 def test_nothing_missing_is_nothing_to_do():
     assert not gathering(ELEMENTS, a=DIGESTS, b=DIGESTS[:7]).plan(ALL)
     assert not gathering(a=(), b=()).plan(ALL)
