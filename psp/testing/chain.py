@@ -5,13 +5,15 @@ from the very words that the contracts would hold. Keys are real, and so are tri
 proofs, which come from another implementation than the one that reads them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha512
 
+from nacl import bindings
 from trie.hexary import HexaryTrie
 
 from psp.crypto.keccak import HASH_SIZE, keccak256
-from psp.crypto.keys import SigningKey
+from psp.crypto.keys import SigningKey, verify
 from psp.crypto.primitives import x25519_public
 from psp.directory.chain import layout
 from psp.directory.chain.header import BlockHeader
@@ -46,6 +48,10 @@ from psp.wire.network import Network
 BOOK = b"\xb0" * 20
 USERS = b"\x05" * 20
 OWNER = b"\x0a" * 20
+_SMALL_ORDER = bytes.fromhex(
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+)
+"""A point of order 8."""
 CODE = CodeHashes(keccak256(b"relays"), keccak256(b"book"), keccak256(b"users"))
 
 
@@ -83,6 +89,26 @@ def user_words(
     head = _head(owner, status, 0, version) | changed << 192
     signature = key.sign(user_signing_input(network, owner, UserId(key.public)))
     return head.to_bytes(WORD) + key.public + signature
+
+
+def impure_signature(text: Callable[[int, bytes], bytes]) -> tuple[int, bytes, bytes]:
+    """Return n, an identity and its signature of ``text(n, identity)``.
+
+    The identity has a part of small order: such keys can sign, in one of eight texts,
+    but have no X25519 form.
+    """
+    reduce = bindings.crypto_core_ed25519_scalar_reduce
+    scalar, nonce = reduce(b"s" * 64), reduce(b"n" * 64)
+    pure = bindings.crypto_scalarmult_ed25519_base_noclamp(scalar)
+    public = bindings.crypto_core_ed25519_add(pure, _SMALL_ORDER)
+    point = bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
+    for n in range(200):
+        challenge = reduce(sha512(point + public + text(n, public)).digest())
+        product = bindings.crypto_core_ed25519_scalar_mul(challenge, scalar)
+        signature = point + bindings.crypto_core_ed25519_scalar_add(product, nonce)
+        if verify(public, text(n, public), signature):
+            return n, public, signature
+    raise AssertionError("one of eight holds")
 
 
 def make_listing(

@@ -160,8 +160,6 @@ def split_listing(data: bytes, *, first: int = 1) -> tuple[ListedNode, ...]:
         end = start + _record_size(data, start)
         nodes.append(ListedNode(first + len(nodes), data[start:end]))
         start = end
-    if start != len(data):
-        raise DecodeError("a listing ends within a record")
     return tuple(nodes)
 
 

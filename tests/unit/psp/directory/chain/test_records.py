@@ -1,14 +1,12 @@
 """The book of nodes."""
 
 from collections.abc import MutableMapping
-from hashlib import sha512
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl import bindings
 
-from psp.crypto.keys import SigningKey, verify
+from psp.crypto.keys import SigningKey
 from psp.directory.chain.records import (
     MAX_NODES,
     BookTrie,
@@ -25,7 +23,14 @@ from psp.directory.chain.records import (
 from psp.directory.chain.trie import storage_root
 from psp.errors import DecodeError
 from psp.netdoc.node_record import NodeRecord, node_signing_input
-from psp.testing.chain import BOOK, OWNER, MemoryContracts, make_listing, node_words
+from psp.testing.chain import (
+    BOOK,
+    OWNER,
+    MemoryContracts,
+    impure_signature,
+    make_listing,
+    node_words,
+)
 from psp.testing.directory import LOOPBACK
 from psp.testing.entropy import SeededEntropy
 from psp.wire.endpoint import Endpoint
@@ -193,38 +198,18 @@ def test_nobody_else_can_revoke_an_identity():
 
 
 def test_a_key_that_can_sign_but_has_no_link_key_does_not_count():
-    # A key with a part of small order: libsodium takes its signatures if the challenge
-    # is a multiple of 8, which is found by trying.
-    torsion = bytes.fromhex(
-        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
-    )
-    words = mixed_record(torsion)
-
-    assert read(words).refused == {NotCounted.IDENTITY: 1}
-
-
-def mixed_record(torsion):
-    scalar = bindings.crypto_core_ed25519_scalar_reduce(b"s" * 64)
-    pure = bindings.crypto_scalarmult_ed25519_base_noclamp(scalar)
-    public = bindings.crypto_core_ed25519_add(pure, torsion)
     place = (Endpoint("192.0.2.1", 443),)
-    blank = node_words(ALICE, endpoints=place)
-    for n in range(200):
-        onion = n.to_bytes(32)
-        text = node_signing_input(LOOPBACK, NodeRecord(public, onion, place, OWNER))
-        signature = sign(scalar, public, text)
-        if verify(public, text, signature):
-            return blank[:32] + public + onion + signature + blank[160:]
-    raise AssertionError("a signature in eight holds")
 
+    def text(n, identity):
+        record = NodeRecord(identity, n.to_bytes(32), place, OWNER)
+        return node_signing_input(LOOPBACK, record)
 
-def sign(scalar, public, text):
-    reduce = bindings.crypto_core_ed25519_scalar_reduce
-    nonce = reduce(sha512(text).digest())
-    point = bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
-    challenge = reduce(sha512(point + public + text).digest())
-    product = bindings.crypto_core_ed25519_scalar_mul(challenge, scalar)
-    return point + bindings.crypto_core_ed25519_scalar_add(product, nonce)
+    n, identity, signature = impure_signature(text)
+    words = node_words(ALICE, endpoints=place)
+
+    nodes = read(words[:32] + identity + n.to_bytes(32) + signature + words[160:])
+
+    assert nodes.refused == {NotCounted.IDENTITY: 1}
 
 
 def test_records_seen_before_are_not_verified_again(monkeypatch):

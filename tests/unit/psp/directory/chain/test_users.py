@@ -18,7 +18,7 @@ from psp.directory.chain.users import (
     user_signing_input,
 )
 from psp.errors import DecodeError
-from psp.testing.chain import OWNER, user_words
+from psp.testing.chain import OWNER, impure_signature, user_words
 from psp.testing.directory import LOOPBACK
 from psp.wire.network import Network
 
@@ -100,6 +100,16 @@ def test_a_key_of_small_order_does_not_count():
     assert read(words[:32] + bytes(32) + words[64:]).refused == {
         NotCounted.SIGNATURE: 1
     }
+
+
+def test_a_key_that_can_sign_but_has_no_x25519_form_does_not_count():
+    def text(n, identity):
+        return user_signing_input(LOOPBACK, n.to_bytes(20), identity)
+
+    n, identity, signature = impure_signature(text)
+    head = user_words(ALICE, owner=n.to_bytes(20))[:32]
+
+    assert read(head + identity + signature).refused == {NotCounted.IDENTITY: 1}
 
 
 def test_users_seen_before_are_not_verified_again(monkeypatch):
