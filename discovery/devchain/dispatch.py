@@ -3,6 +3,7 @@
 Whatever comes in, the answer is a well-formed response and the node goes on.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,14 @@ METHODS: dict[str, Method] = {
 """Everything the node answers to."""
 
 
+MAX_NESTING = 32
+"""Arrays and objects inside each other; an access list in a batch takes 6. py-evm raises
+Python's recursion limit so far that decoding much deeper ones overflows the stack."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
 class Dispatcher:
     """Answers requests with one node, one at a time."""
 
@@ -76,9 +85,11 @@ class Dispatcher:
 
     def answer(self, body: bytes) -> bytes:
         """Answer a request or a batch; empty if nobody wants an answer."""
+        if _nesting(body) > MAX_NESTING:
+            return _encode(_failed(None, RpcError(PARSE, "nested too deep")))
         try:
             request = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except msgspec.DecodeError:
             return _encode(_failed(None, RpcError(PARSE, "parse error")))
         if not isinstance(request, list):
             response = self._one(request)
@@ -131,13 +142,19 @@ class Dispatcher:
             ) from error
 
 
+def _nesting(body: bytes) -> int:
+    if body.count(b"[") + body.count(b"{") <= MAX_NESTING:
+        return 0  # cannot be deeper, wherever they are
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def _failed(call_id: object, error: RpcError) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": call_id, "error": error.encode()}
 
 
 def _encode(response: object) -> bytes:
-    try:
-        return msgspec.json.encode(response)
-    except (ValueError, OverflowError):  # an id that JSON can say only one way
-        refused = RpcError(INVALID_REQUEST, "id cannot be repeated")
-        return msgspec.json.encode(_failed(None, refused))
+    return msgspec.json.encode(response)

@@ -4,9 +4,13 @@ Readers are lenient where clients differ - a quantity may be a JSON number or ha
 leading zeros - and strict where a mistake would be silent: lengths and prefixes.
 """
 
+import string
+
 from discovery.devchain.errors import refuse_params
 
 MAX_UINT256 = 2**256 - 1
+
+HEX_DIGITS = frozenset(string.hexdigits)
 
 ADDRESS_BYTES = 20
 HASH_BYTES = 32
@@ -42,12 +46,9 @@ def _hex(value: str, what: str) -> int:
     digits = value[2:]
     if value[:2] not in {"0x", "0X"} or not digits or len(digits) > 66:
         refuse_params(f"{what} is not 0x and 1 to 64 hex digits")
-    if not digits.isalnum():  # int() would accept "0x1_0"
+    if not HEX_DIGITS.issuperset(digits):  # int() takes underscores and other scripts
         refuse_params(f"{what} has other than hex digits")
-    try:
-        return int(digits, 16)
-    except ValueError:
-        refuse_params(f"{what} has other than hex digits")
+    return int(digits, 16)
 
 
 def read_data(value: object, what: str = "data", size: int | None = None) -> bytes:

@@ -88,6 +88,11 @@ class DevChain:
             await self._follow(path)
             self._stand_by = asyncio.create_task(self._wait_for_lock(path))
 
+    async def wait_until_owner(self) -> None:
+        """Return once this process serves the chain; at once if it does."""
+        if self._stand_by is not None:
+            await asyncio.wait([self._stand_by])
+
     async def close(self) -> None:
         """Stop serving; what was acknowledged is in the file."""
         if self._stand_by is not None:

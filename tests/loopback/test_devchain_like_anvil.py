@@ -7,7 +7,7 @@ import time
 
 import pytest
 from eth_account import Account
-from eth_utils import to_checksum_address
+from eth_utils.address import to_checksum_address
 
 from discovery.devchain.accounts import dev_account
 from discovery.devchain.anvil import find_anvil, running_anvil
