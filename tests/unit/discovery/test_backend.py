@@ -9,7 +9,16 @@ from discovery.backend import (
     ReadOnlyBackendError,
     Standing,
 )
+from discovery.evm import EvmBackend, Payer, Reader
+from discovery.symbol.answers import Dialect
+from discovery.symbol.client import GatewayClient
+from discovery.symbol.reader import SymbolBackend
+from discovery.symbol.rest import Rest
+from discovery.symbol.sirius_rest import SiriusRest
+from discovery.symbol.symbol_rest import SymbolRest
+from discovery.transactions.sender import Sender
 from psp.errors import PspError
+from psp.runtime.chain_reader import ChainReader
 
 ROOT = Path(__file__).parents[3]
 SDKS = {"symbolchain", "symbol_sdk", "xpxchain", "nem2_sdk", "catbuffer"}
@@ -54,14 +63,22 @@ def test_standings_run_from_the_best_to_the_worst():
     assert ElectedList(3, (), Standing.UNKNOWN).published == ()
 
 
-@pytest.mark.parametrize("backend", ["discovery.symbol.reader.SymbolBackend"])
+@pytest.mark.parametrize("backend", [EvmBackend, SymbolBackend])
 def test_every_backend_has_all_of_the_interface(backend):
-    module, _, name = backend.rpartition(".")
-    implementation = getattr(__import__(module, fromlist=[name]), name)
+    assert {name for name in members() if not hasattr(backend, name)} == set()
 
-    assert {
-        member for member in members() if not hasattr(implementation, member)
-    } == set()
+
+def checked_by_mypy(
+    *,
+    evm: EvmBackend,
+    symbol: SymbolBackend,
+    dialects: tuple[SymbolRest, SiriusRest],
+    client: GatewayClient,
+    reader: ChainReader,
+    sender: Sender,
+) -> tuple[list[ChainBackend], list[Dialect], Rest, Reader, Payer]:
+    """Everything that stands for an interface has its types, too."""
+    return [evm, symbol], [*dialects], client, reader, sender
 
 
 def members():
