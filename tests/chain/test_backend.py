@@ -39,18 +39,16 @@ async def backend(deployed, tmp_path):
     }
     chain.receipt(chain.w3.eth.send_transaction(payment))
     chain.mine(FINAL_BLOCKS)
-    async with new_session(1) as session:
-        rpc = RpcEndpoint(chain.w3.provider.endpoint_uri, session)
-        quorum = QuorumRpc(
-            [rpc], chain_id=chain_id, quorum=1, entropy=SeededEntropy(73)
-        )
+    async with new_session(2) as session:
+        url = chain.w3.provider.endpoint_uri
+        # Two voices: anvil's tries are not canonical, so its lists need a quorum.
+        rpcs = [RpcEndpoint(url, session, name=f"endpoint {n}") for n in (1, 2)]
+        quorum = QuorumRpc(rpcs, chain_id=chain_id, quorum=2, entropy=SeededEntropy(73))
         sender = Sender(
-            wallet,
-            Endpoints([rpc], chain_id),
-            tmp_path / "wallet.key",
-            config=QUICK,
+            wallet, Endpoints(rpcs, chain_id), tmp_path / "wallet.key", config=QUICK
         )
-        yield EvmBackend(network, ChainReader(quorum, network), sender), wallet.address
+        backend = EvmBackend(network, ChainReader(quorum, network), sender)
+        yield backend, wallet.address
 
 
 @pytest.mark.timeout(120)
