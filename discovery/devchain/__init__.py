@@ -13,6 +13,10 @@ are public and anybody who reaches the port may use them.
 """
 
 import os
+import sys
+
+RECURSION_LIMIT = sys.getrecursionlimit()
+"""Before py-evm is imported, which raises it for the whole process; `evm` puts it back."""
 
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 # py-evm hashes through eth-hash, which would take pycryptodome, a dependency of

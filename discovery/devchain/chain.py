@@ -21,10 +21,10 @@ from discovery.devchain.blocks import (
 from discovery.devchain.evm import (
     BlockBuilder,
     Evm,
-    StateNodes,
     decode_header,
     encode_header,
 )
+from discovery.devchain.nodes import StateNodes
 from discovery.devchain.state_trie import Account, AccountProof, StateReader
 from discovery.devchain.store import BlockRow, ChainStore, LogRow, TransactionRow
 

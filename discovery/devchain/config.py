@@ -25,7 +25,8 @@ class DevChainConfig:
         chain_id: EIP-155 number; that of an existing file wins over this one.
         accounts: Names of the accounts with a balance at the start.
         balance: Of each of them, in wei.
-        block_time: Seconds between blocks; 0 makes a block of every transaction.
+        block_time: Seconds between blocks; 0 makes a block of every transaction. Time
+            stamps rise by a second at least, so with less they run ahead of the clock.
         genesis_time: Time stamp of block 0 of a new chain; None for now. The chain's
             clock starts there and runs from it.
         finality: Blocks by which ``finalized`` and ``safe`` lag behind ``latest``.

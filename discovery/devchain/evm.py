@@ -11,13 +11,13 @@ of names and plays our blocks into py-evm's own chain, which must accept them.
     call(header, message) -> CallResult           state is thrown away afterwards
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
 import rlp
 from eth.abc import (
-    AtomicWriteBatchAPI,
     ComputationAPI,
     ReceiptAPI,
     SignedTransactionAPI,
@@ -28,7 +28,6 @@ from eth.constants import (
     POST_MERGE_NONCE,
     ZERO_HASH32,
 )
-from eth.db.backends.base import BaseAtomicDB
 from eth.db.trie import make_trie_root_and_nodes
 from eth.exceptions import Revert
 from eth.vm.chain_context import ChainContext
@@ -41,6 +40,7 @@ from eth_bloom.bloom import BloomFilter
 from eth_keys.datatypes import PrivateKey
 from eth_utils.exceptions import ValidationError
 
+from discovery.devchain import RECURSION_LIMIT
 from discovery.devchain.blocks import (
     CallResult,
     Executed,
@@ -50,14 +50,19 @@ from discovery.devchain.blocks import (
     Transaction,
 )
 from discovery.devchain.call_state import CallAccounts
+from discovery.devchain.nodes import StateNodes
 from discovery.devchain.state_trie import StateReader
+
+EVM_RECURSION_LIMIT = sys.getrecursionlimit()
+"""What py-evm set when it was imported: 1,024 contracts may call each other. With it, a
+decoder written in C that meets deep nesting overflows the stack instead of raising
+RecursionError; so it holds only while something is executed."""
+
+sys.setrecursionlimit(RECURSION_LIMIT)
 
 BLOB_TYPE = 3
 INITIAL_BASE_FEE = 10**9
 """Wei per gas of block 0 (EIP-1559); it falls while blocks are less than half full."""
-
-MAX_CACHED_NODES = 40_000
-"""Trie nodes kept decoded from the file: about 20 MB. When full, all are dropped."""
 
 PrevHashes = Callable[[Header], Iterable[bytes]]
 """Gives the hashes of the 256 blocks before a header, newest first."""
@@ -69,55 +74,6 @@ class InvalidTransactionError(Exception):
 
 class UndecodableTransactionError(Exception):
     """These bytes are no signed transaction this chain takes."""
-
-
-class StateNodes(BaseAtomicDB):
-    """Trie nodes and code by hash: what is new in memory, the rest from the file."""
-
-    def __init__(self, load: Callable[[bytes], bytes | None]) -> None:
-        self._load = load
-        self._cache: dict[bytes, bytes] = {}
-        self._new: dict[bytes, bytes] = {}
-
-    def take_new(self) -> dict[bytes, bytes]:
-        """Return what was added since the last time; the caller writes it."""
-        new, self._new = self._new, {}
-        self._cache.update(new)
-        return new
-
-    def drop_new(self) -> None:
-        """Forget what was added since: its block is not wanted."""
-        self._new.clear()
-
-    def __getitem__(self, key: bytes) -> bytes:
-        found = self._cache.get(key) or self._new.get(key)
-        if found is not None:
-            return found
-        loaded = self._load(key)
-        if loaded is None:
-            raise KeyError(key)
-        if len(self._cache) >= MAX_CACHED_NODES:
-            self._cache.clear()
-        self._cache[key] = loaded
-        return loaded
-
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self._new[key] = value
-
-    def __delitem__(self, key: bytes) -> None:
-        raise KeyError(key)  # old states stay readable
-
-    def _exists(self, key: bytes) -> bool:
-        try:
-            self[key]
-        except KeyError:
-            return False
-        return True
-
-    @contextmanager
-    def atomic_batch(self) -> Iterator[AtomicWriteBatchAPI]:
-        """Collect writes; `take_new` makes them lasting, `drop_new` does not."""
-        yield cast(AtomicWriteBatchAPI, self)
 
 
 class _CallState(PragueState):
@@ -188,9 +144,10 @@ class Evm:
         state = self._call_state(header)
         transaction = SpoofTransaction(unsigned, from_=message.sender)
         executor = state.get_transaction_executor()
-        computation = executor.build_computation(
-            executor.build_evm_message(transaction), transaction
-        )
+        with _deep_recursion():
+            computation = executor.build_computation(
+                executor.build_evm_message(transaction), transaction
+            )
         used = message.gas - computation.get_gas_remaining()
         if not computation.is_error:
             return CallResult(computation.output, used, None)
@@ -258,7 +215,7 @@ class Evm:
 
     def _state(self, header: Header) -> Any:  # noqa: ANN401 - py-evm's types are loose
         return PragueVM.build_state(
-            self._nodes,
+            cast(Any, self._nodes),
             cast(Any, header),
             self._context,
             cast(Any, self._prev_hashes(header)),
@@ -291,7 +248,8 @@ class BlockBuilder:
         signed = cast(SignedTransactionAPI, transaction.evm)
         self._state.lock_changes()
         try:
-            computation = self._state.apply_transaction(signed)
+            with _deep_recursion():
+                computation = self._state.apply_transaction(signed)
         except ValidationError as error:
             raise InvalidTransactionError(str(error)) from error
         receipt = PragueVM.make_receipt(
@@ -341,6 +299,16 @@ class BlockBuilder:
             gas_used=self.gas_used,
         )
         return Sealed(header, tuple(self._executed))
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, EVM_RECURSION_LIMIT))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _first_header(timestamp: int, gas_limit: int, state_root: bytes) -> Header:

@@ -19,6 +19,8 @@ from typing import Self
 
 import msgspec
 
+from psp.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
@@ -61,9 +63,16 @@ class Lock:
 
     @classmethod
     def take(cls, path: Path) -> Self | None:
-        """Take the lock of a chain file; None if another process holds it."""
+        """Take the lock of a chain file; None if another process holds it.
+
+        Raises:
+            ConfigError: If its folder is missing or not ours.
+        """
         name = path.with_name(path.name + ".lock")
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise ConfigError(f"chain file {path}: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

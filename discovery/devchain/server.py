@@ -38,6 +38,15 @@ class ChainServer:
         self._report = report
         self._worker = ThreadPoolExecutor(1, "devchain")
         self._tasks: list[asyncio.Task[None]] = []
+        self._runner: web.AppRunner | None = None
+        self._node: DevNode | None = None
+
+    @property
+    def node(self) -> DevNode:
+        """The node, once started; only `in_worker` may use its methods."""
+        if self._node is None:
+            raise RuntimeError("the server is not started")
+        return self._node
 
     async def start(
         self, host: str, ports: Sequence[int], *, strict: bool
@@ -55,14 +64,14 @@ class ChainServer:
         Raises:
             ConfigError: See `strict`.
         """
-        self.node = await self.in_worker(self._make_node)
-        self._dispatcher = Dispatcher(self.node, self._report)
-        app = web.Application(client_max_size=self.node.limits.body)
-        app.router.add_post("/", self._on_post)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
-        await self._runner.setup()
         try:
-            return [await self._listen(host, port, strict=strict) for port in ports]
+            self._node = await self.in_worker(self._make_node)
+            app = web.Application(client_max_size=self._node.limits.body)
+            app.router.add_post("/", self._on_post)
+            self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+            await self._runner.setup()
+            runner = self._runner
+            return [await _listen(runner, host, port, strict=strict) for port in ports]
         except BaseException:
             await self.close()
             raise
@@ -76,29 +85,21 @@ class ChainServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._runner.cleanup()
-        await self.in_worker(self.node.close)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._node is not None:
+            await self.in_worker(self._node.close)
         self._worker.shutdown()
 
     async def answer(self, body: bytes) -> bytes:
         """Answer a request, or a batch."""
-        return await self.in_worker(partial(self._dispatcher.answer, body))
+        dispatcher = Dispatcher(self.node, self._report)
+        return await self.in_worker(partial(dispatcher.answer, body))
 
     async def in_worker(self, function: Callable[[], Result]) -> Result:
         """Run a function in the thread that has the node."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, function)
-
-    async def _listen(self, host: str, port: int, *, strict: bool) -> str:
-        try:
-            site = web.TCPSite(self._runner, host, port)
-            await site.start()
-        except OSError as error:
-            if strict:
-                raise ConfigError(f"cannot listen on port {port}: {error}") from error
-            return await self._listen(host, 0, strict=True)
-        bound = self._runner.addresses[-1]
-        return f"http://{bound[0]}:{bound[1]}"
 
     async def _on_post(self, request: web.Request) -> web.Response:
         answer = await self.answer(await request.read())
@@ -118,3 +119,14 @@ class ChainServer:
                 await self.in_worker(self.node.mine)
             except Exception as error:  # noqa: BLE001 - the supervisor of block making
                 self._report("block", error)
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, *, strict: bool) -> str:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if strict:
+            raise ConfigError(f"cannot listen on port {port}: {error}") from error
+        return await _listen(runner, host, 0, strict=True)
+    bound = runner.addresses[-1]
+    return f"http://{bound[0]}:{bound[1]}"

@@ -78,8 +78,8 @@ class DevChain:
         """Serve the chain, or find who does.
 
         Raises:
-            ConfigError: If the other process does not say where it listens, or a port
-                that was asked for is taken.
+            ConfigError: If the file is no chain, the other process does not say where
+                it listens, or a port that was asked for is taken.
         """
         path = self.config.path
         if path is None:
@@ -215,4 +215,4 @@ async def run_until_signal(
 
 
 def _report_fault(name: str, error: Exception) -> None:
-    _log.error("devchain_fault", kind=name, error=repr(error))
+    _log.error("devchain_fault", kind=name, text=repr(error), exc_info=error)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from psp.errors import ConfigError
+
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
@@ -102,21 +104,26 @@ class ChainStore:
         """Open or make the file; None for one in memory.
 
         Raises:
-            ValueError: If the file is of another version.
+            ConfigError: If it cannot be opened, is no chain, or of another version.
         """
-        self._db = sqlite3.connect(
-            ":memory:" if path is None else path,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=normal")
-        self._db.executescript(_SCHEMA)
+        name = ":memory:" if path is None else str(path)
+        try:
+            self._db = sqlite3.connect(
+                name, isolation_level=None, check_same_thread=False
+            )
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute("pragma synchronous=normal")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(f"{name} is not a chain file: {error}") from error
         version = self.meta("schema")
         if version is None:
             self.put_meta({"schema": str(SCHEMA_VERSION)})
         elif version != str(SCHEMA_VERSION):
-            raise ValueError(f"chain file of version {version}, not {SCHEMA_VERSION}")
+            raise ConfigError(
+                f"{name} is a chain file of version {version}, not {SCHEMA_VERSION}: "
+                "delete it"
+            )
 
     def close(self) -> None:
         """Close the file; the last one out merges the write-ahead log into it."""

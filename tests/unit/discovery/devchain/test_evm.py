@@ -1,6 +1,7 @@
 """py-evm's own chain accepts the blocks we make from its parts."""
 
 import ast
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from eth_typing import BlockNumber
 
 import discovery.devchain
 from discovery.devchain.evm import (
+    EVM_RECURSION_LIMIT,
     UndecodableTransactionError,
     decode_header,
     encode_header,
@@ -58,6 +60,15 @@ def block_of(chain, number):
 
 def test_installed_py_evm_is_the_one_this_was_written_against():
     assert version("py-evm") == "0.12.1b1"
+
+
+def test_py_evm_leaves_the_recursion_limit_of_the_process_alone(chain, code):
+    before = sys.getrecursionlimit()
+    contract = chain.deploy(code.recurse)
+
+    chain.send(to=contract, value=0, gas=10_000_000)
+
+    assert sys.getrecursionlimit() == before < EVM_RECURSION_LIMIT
 
 
 def test_only_one_file_knows_py_evm():

@@ -10,6 +10,7 @@ from discovery.devchain.ownership import (
     read_endpoints,
     write_endpoints,
 )
+from psp.errors import ConfigError
 
 
 @pytest.fixture
@@ -25,6 +26,11 @@ def test_lock_has_one_holder_at_a_time(path):
     second = Lock.take(path)
     assert second is not None
     second.release()
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        Lock.take(tmp_path / "gone" / "chain.db")
 
 
 def test_endpoints_come_back(path):

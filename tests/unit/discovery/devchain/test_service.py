@@ -104,6 +104,13 @@ async def test_lock_of_a_silent_process_is_an_error_in_time(config, monkeypatch)
     lock.release()
 
 
+async def test_file_that_is_no_chain_is_named(config):
+    config.path.write_bytes(b"no database" * 100)
+
+    with pytest.raises(ConfigError, match="not a chain file"):
+        await DevChain(config).start()
+
+
 async def test_chain_that_cannot_listen_lets_the_file_go(config):
     other = DevChain()
     await other.start()

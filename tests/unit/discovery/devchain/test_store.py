@@ -11,6 +11,7 @@ from discovery.devchain.store import (
     LogRow,
     TransactionRow,
 )
+from psp.errors import ConfigError
 
 A, B = b"\xaa" * 20, b"\xbb" * 20
 T, U = b"\x01" * 32, b"\x02" * 32
@@ -155,5 +156,13 @@ def test_file_of_another_version_is_refused(tmp_path):
     store.put_meta({"schema": "99"})
     store.close()
 
-    with pytest.raises(ValueError, match="version 99"):
+    with pytest.raises(ConfigError, match="version 99"):
+        ChainStore(path)
+
+
+def test_file_that_is_something_else_is_refused(tmp_path):
+    path = tmp_path / "chain.db"
+    path.write_bytes(b"no database" * 100)
+
+    with pytest.raises(ConfigError, match="not a chain file"):
         ChainStore(path)
