@@ -1,17 +1,17 @@
 """What endpoints answer, read strictly: any JSON gives a value or a DecodeError.
 
-Quantities are ``0x`` and hex digits, bytes ``0x`` and an even number of them (Ethereum's
-JSON-RPC specification). What `SendAnswer` an error means is known from its text only:
-endpoints agree on no codes.
+What `SendAnswer` an error means is known from its text only: endpoints agree on no codes.
 """
 
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from psp.directory.chain import json_values
 from psp.errors import DecodeError
 
-_HEX = frozenset("0123456789abcdefABCDEF")
+_MAX_BYTES = 1 << 20
+"""What an endpoint's whole answer may have."""
 _MAX_LOGS = 256
 """Of one of our transactions; a nomination of 64 nodes writes 65."""
 
@@ -108,25 +108,14 @@ class Receipt:
 
 def quantity(value: object) -> int:
     """Read a number below 2**256."""
-    if isinstance(value, str) and value.startswith("0x") and len(value) <= 66:
-        digits = value[2:]
-        # `int` would also take signs, spaces and underscores.
-        if digits and all(digit in _HEX for digit in digits):
-            return int(digits, 16)
-    raise DecodeError("not a quantity")
+    return json_values.quantity(value, 256)
 
 
 def octets(value: object, size: int | None = None) -> bytes:
     """Read bytes, exactly ``size`` of them if that is given."""
-    if isinstance(value, str) and value.startswith("0x"):
-        try:
-            data = bytes.fromhex(value[2:])
-        except ValueError:
-            raise DecodeError("not bytes") from None
-        # `fromhex` also skips spaces.
-        if 2 * len(data) == len(value) - 2 and size in {None, len(data)}:
-            return data
-    raise DecodeError("not bytes of the right length")
+    if size is None:
+        return json_values.bytes_up_to(value, _MAX_BYTES)
+    return json_values.fixed_bytes(value, size)
 
 
 def head(value: object) -> Head:

@@ -106,7 +106,7 @@ def test_malformed_answers_count_as_none():
     _, rpcs, endpoints = rig(1)
     rpcs[0].answers["eth_getBalance"] = {"x": 1}
 
-    with pytest.raises(ChainUnreachableError, match="not a quantity"):
+    with pytest.raises(ChainUnreachableError, match="hex values are strings"):
         run(endpoints.balance(ACCOUNT))
 
 
