@@ -11,9 +11,11 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
+import discovery.epochs.metrics
 import discovery.metrics
 import presence.metrics
 import relay.metrics
+from cli.chain_node import make_epochs, open_relay_membership, own_key_is_foreign
 from cli.node_config import KeysConfig, NodeConfig
 from discovery.service import DiscoveryService
 from presence.service import PresenceService
@@ -48,8 +50,35 @@ class RelayNode:
         relay: The relay service.
         presence: The presence service.
         discovery: The discovery service.
+        epochs: The epoch driver; None without a chain.
         metrics: The metrics server, None when switched off.
     """
+
+    @classmethod
+    async def open(
+        cls, config: NodeConfig, log: FilteringBoundLogger | None = None
+    ) -> "RelayNode":
+        """Read the registry, from a chain if the settings name one, and set up a relay.
+
+        Raises:
+            ConfigError: If anything is missing, damaged or taken.
+        """
+        log = log or logger("relay")
+        entropy = SystemEntropy()
+        identity, onion_privates = _load_keys(config.keys)
+        membership = await open_relay_membership(
+            config,
+            identity,
+            onion_privates,
+            unix_time=time.time,
+            entropy=entropy,
+            log=log,
+        )
+        try:
+            return cls(config, membership=membership, entropy=entropy, log=log)
+        except BaseException:
+            await membership.close()
+            raise
 
     def __init__(
         self,
@@ -125,6 +154,10 @@ class RelayNode:
             registry_file=self.membership.file,
             on_registry_file=self._take_registry_file,
         )
+        self.epochs = make_epochs(
+            config, self.membership, self.node_id, entropy=entropy, log=self._log
+        )
+        self._foreign_key = asyncio.Event()
         self._collectors = CollectorRegistry()
         self.metrics = self._make_metrics(machine) if config.metrics.enabled else None
         self._tasks: list[asyncio.Task[None]] = []
@@ -141,8 +174,10 @@ class RelayNode:
         self.relay.start()
         self.presence.start()
         self.discovery.start()
+        if self.epochs is not None:
+            self.epochs.start()
         self._tasks = [
-            asyncio.create_task(self.membership.follow(self._know_members)),
+            asyncio.create_task(self.membership.follow(self._on_membership)),
             asyncio.create_task(self._save_now_and_then()),
         ]
         self._log.info("relay_started", discovery=self.is_discovery_node)
@@ -153,6 +188,8 @@ class RelayNode:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         status = self.relay.status()
+        if self.epochs is not None:
+            await self.epochs.close()
         await self.discovery.close()
         await self.presence.close()
         await self.relay.stop()
@@ -163,6 +200,18 @@ class RelayNode:
             self._udp.close()
         self._save()
         self._log.info("relay_stopped", **status)
+
+    async def watch_own_key(self) -> None:
+        """Wait until the registry shows a key for this relay that it does not have.
+
+        Raises:
+            ConfigError: Then: somebody else changes this relay's record (R-KEY-1).
+        """
+        await self._foreign_key.wait()
+        raise ConfigError(
+            "the registry shows an onion key for this relay that it does not have: "
+            "somebody else can change its record; revoke it (psp relay retire --revoke)"
+        )
 
     @property
     def is_discovery_node(self) -> bool:
@@ -181,7 +230,7 @@ class RelayNode:
         if record is None:
             raise ConfigError(
                 f"node {self.node_id.hex()} is not in the registry; have a trusted "
-                "partner add it"
+                "partner add it, or register it on the chain (psp relay register)"
             )
         if record.onion_key != x25519_public(onion_privates[0]):
             raise ConfigError(
@@ -194,6 +243,11 @@ class RelayNode:
                 f"listen.port is {self._config.listen.port}, the registry says "
                 f"{ports}; nobody would find this relay"
             )
+
+    def _on_membership(self) -> None:
+        self._know_members()
+        if own_key_is_foreign(self.membership):
+            self._foreign_key.set()
 
     def _know_members(self) -> None:
         """Map the link keys of all members to their ids."""
@@ -246,6 +300,8 @@ class RelayNode:
         relay.metrics.register(machine, registry)
         presence.metrics.register_metrics(self.presence, registry)
         discovery.metrics.register_metrics(self.discovery, registry)
+        if self.epochs is not None:
+            discovery.epochs.metrics.register_metrics(self.epochs, registry)
         return MetricsServer(
             registry,
             lambda: {"in_registry": self.registry.node(self.node_id) is not None},

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from discovery.config import DiscoveryConfig
+from discovery.epochs.config import EpochConfig
 from presence.config import PresenceConfig
 from psp.link.config import LinkConfig
 from psp.runtime.membership import MembershipConfig
@@ -69,6 +70,7 @@ class NodeConfig:
         relay: Limits of the relay.
         presence: Limits of presence point, gateway and DHT.
         discovery: Limits of publishing and serving the directory.
+        epochs: What this relay does for elections on the chain, and at what cost.
         metrics: Where metrics are served.
     """
 
@@ -80,4 +82,5 @@ class NodeConfig:
     relay: RelayConfig = field(default_factory=RelayConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
+    epochs: EpochConfig = field(default_factory=EpochConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)

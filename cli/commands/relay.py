@@ -18,7 +18,7 @@ from psp.netdoc.node_record import NodeRecord
 from psp.runtime import keyfiles, settings
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import LogOutput, configure, logger, parse_level
-from psp.runtime.supervisor import Supervisor
+from psp.runtime.supervisor import OnFailure, Supervisor
 from psp.runtime.system import end_with_parent, harden, new_event_loop
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
@@ -89,9 +89,10 @@ def run(
     config = settings.load(NodeConfig, settings_file, os.environ)
 
     async def serve() -> None:
-        node = RelayNode(config, log=log)
+        node = await RelayNode.open(config, log)
         supervisor = Supervisor(log, SystemEntropy())
         supervisor.on_close("relay", node.stop)
+        supervisor.add("own key", node.watch_own_key, on_failure=OnFailure.STOP)
         await node.start()
         await supervisor.run(owns_process=True)
 

@@ -27,6 +27,7 @@ from psp.client.lookup import Lookup, LookupResult
 from psp.client.network import ClientNetwork
 from psp.client.session import ClientSession
 from psp.client.state import ClientState
+from psp.directory.chain.alarms import AlarmConfig
 from psp.endpoint.machine import ClientMachine
 from psp.entropy import Entropy
 from psp.errors import ConfigError
@@ -35,10 +36,11 @@ from psp.link.machine import LinkMachine
 from psp.netdoc.contact_card import ContactCard
 from psp.path.constraints import Constraints
 from psp.path.selection import PathSelector
+from psp.runtime.chain_membership import Reader, open_membership
 from psp.runtime.driver import TrainSocket
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import logger
-from psp.runtime.membership import FileMembership, Membership
+from psp.runtime.membership import Membership
 from psp.runtime.statefile import StateFile
 from psp.runtime.udp import UdpSocket
 from psp.units import Seconds, UnixTime
@@ -52,12 +54,14 @@ class ClientStatus:
 
     Attributes:
         source: Where the registry comes from.
+        registry: How it stands, in words.
         directory: How the descriptors came, in words.
         nodes: Relays in the registry.
         presence_points: In use by this client's announcer.
     """
 
     source: str
+    registry: str
     directory: str
     nodes: int
     presence_points: int
@@ -113,6 +117,11 @@ class Client:
         ]
 
     @property
+    def membership(self) -> Membership:
+        """Where this client's registry comes from."""
+        return self._membership
+
+    @property
     def contact_card(self) -> ContactCard:
         """What this user gives to contacts.
 
@@ -129,7 +138,10 @@ class Client:
         """
         identity = self._own_identity()
         if not self._registry.has_user(identity.user_id):
-            raise ConfigError("this identity is not registered; ask a trusted partner")
+            raise ConfigError(
+                "this identity is not registered; register it on the chain (psp user "
+                "register), or have a trusted partner add it"
+            )
         if self.announcer is None:
             self.announcer = Announcer(
                 self._context,
@@ -193,6 +205,7 @@ class Client:
         points = len(self.announcer.registrations) if self.announcer else 0
         return ClientStatus(
             source=self._registry.source.value,
+            registry=self._membership.explanation,
             directory=self.directory.explanation,
             nodes=len(self._registry.nodes()),
             presence_points=points,
@@ -260,8 +273,19 @@ async def connect(
     )
     state = ClientState(state_file, identity, entropy)
     log = log or logger("client")
-    membership = FileMembership(
-        config.membership, unix_time, log, state.registry_sequence
+    reader = Reader(
+        config.state_dir,
+        state.cache_key(config.state_dir / "cache.key"),
+        reads_users=identity is not None,
+        alarms=AlarmConfig(own_user=identity.user_id if identity else None),
+    )
+    membership = await open_membership(
+        config.membership,
+        reader,
+        unix_time=unix_time,
+        entropy=entropy,
+        log=log,
+        lowest_sequence=state.registry_sequence,
     )
     context = ClientContext(membership.registry, entropy, unix_time, log)
     socket = UdpSocket((config.bind, config.port)) if udp is None else udp

@@ -8,6 +8,7 @@ key of its own: its file is private (0600), not sealed.
 import base64
 import binascii
 import json
+from pathlib import Path
 
 from psp.client.identity import ClientIdentity
 from psp.crypto import primitives
@@ -17,12 +18,14 @@ from psp.errors import ConfigError, DecodeError, HandshakeError
 from psp.ids import UserId
 from psp.path.guards import GuardSet
 from psp.path.layer2 import Layer2Guards
+from psp.runtime import private_files
 from psp.runtime.statefile import StateFile
 
 Sequences = dict[UserId, dict[int, int]]
 """By user and slot, the highest sequence of a record seen."""
 
 _NONCE_SIZE = 12
+_KEY_SIZE = 32
 
 
 class ClientState:
@@ -45,10 +48,13 @@ class ClientState:
         """
         self._file = file
         self._entropy = entropy
-        self._key = b""
+        self._key = self._cache_key = b""
         if identity is not None:
-            self._key = primitives.hkdf(
-                identity.key.seed, salt=b"", info=Label.CLIENT_STATE, length=32
+            self._key, self._cache_key = (
+                primitives.hkdf(
+                    identity.key.seed, salt=b"", info=label, length=_KEY_SIZE
+                )
+                for label in (Label.CLIENT_STATE, Label.CHAIN_CACHE_KEY)
             )
         try:
             state = self._open(file.load() or {})
@@ -61,6 +67,23 @@ class ClientState:
             raise ConfigError(
                 f"{file.path}: {error}; remove it to start with new guards"
             ) from None
+
+    def cache_key(self, file: Path) -> bytes:
+        """Return the key that authenticates this client's cache of the chain, 32 bytes.
+
+        Args:
+            file: Where a client without an identity keeps a random one.
+
+        Raises:
+            ConfigError: If others may read that file, or on a disk error.
+        """
+        if self._cache_key:
+            return self._cache_key
+        try:
+            return private_files.read(file, _KEY_SIZE)
+        except FileNotFoundError:
+            private_files.create(file, self._entropy.token(_KEY_SIZE))
+            return private_files.read(file, _KEY_SIZE)
 
     def save(self, highest: Sequences, registry_sequence: int) -> None:
         """Write everything to the disk."""

@@ -13,6 +13,7 @@ Whatever cannot be read or is refused leaves the registry as it is and is said
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -135,6 +136,7 @@ class ChainMembership:
         self._file: FileMembership | None = None
         self._saved = 0
         self._said: tuple[str, ...] = ()
+        self._hurry = asyncio.Event()
         self._is_frozen = False
         self._completeness: Completeness | None = None
         self._first_look: asyncio.Task[bool] | None = None
@@ -210,11 +212,17 @@ class ChainMembership:
             await self._first_look
         while True:
             pause = self._config.poll_every * (0.9 + 0.2 * self._entropy.uniform())
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), pause)
+            self._hurry.clear()
             before = self.registry.sequence
             await self.refresh()
             if self.registry.sequence != before:
                 on_change()
+
+    def look_now(self) -> None:
+        """Have `follow` look at once: an epoch has begun."""
+        self._hurry.set()
 
     def file(self) -> bytes | None:
         """Return the trusted partners' file, if it is in use."""

@@ -224,7 +224,7 @@ def test_who_is_not_registered_cannot_announce(tmp_path):
             entropy=SeededEntropy("stranger's"),
             unix_time=place.hub.unix_time,
         ) as client:
-            with pytest.raises(ConfigError, match="not registered; ask"):
+            with pytest.raises(ConfigError, match="not registered; register it"):
                 await client.announce()
 
     simulate(tmp_path, main)
