@@ -76,6 +76,8 @@ class AnvilProcess:
             )
         try:
             self._url = self._find_url()
+            # else it logs each call into our pipe, which nobody empties
+            self.rpc("anvil_setLoggingEnabled", *[False])
             self._fund()
         except BaseException:
             self.kill()

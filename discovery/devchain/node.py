@@ -139,9 +139,11 @@ class DevNode:
 
     def _restore(self, transaction: Transaction) -> None:
         try:
-            self.pool.add(transaction, self.nonce(transaction.sender))
+            arrival, _ = self.pool.add(transaction, self.nonce(transaction.sender))
         except RpcError:  # its nonce was used by another, say
             self._store.drop_pooled([transaction.hash])
+        else:
+            self._store.put_pooled(transaction.hash, arrival, transaction.raw)
 
     # ---- blocks
 
@@ -249,8 +251,7 @@ class DevNode:
         self._store.drop_pooled(entry.transaction.hash for entry in self.pool)
         self.pool.clear()
         for transaction in snapshot.pool:
-            arrival, _ = self.pool.add(transaction, self.nonce(transaction.sender))
-            self._store.put_pooled(transaction.hash, arrival, transaction.raw)
+            self._restore(transaction)
         return True
 
     def advance_clock(self, seconds: int) -> int:

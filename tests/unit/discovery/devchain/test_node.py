@@ -208,6 +208,19 @@ def test_reorganisation_can_keep_the_transactions(chain):
     assert balance(chain) == 5
 
 
+def test_transaction_too_cheap_for_the_first_new_block_is_in_a_later_one(make_chain):
+    chain = make_chain(block_time=1)
+    for _ in range(10):  # empty blocks: the base fee falls
+        chain.node.mine()
+    tx = chain.send(gasPrice=chain.number("eth_gasPrice") - 10**9)
+    chain.node.mine()
+    assert chain.receipt(tx)["blockNumber"] == "0xb"
+
+    chain.node.reorganise(11, replay=True)
+
+    assert chain.receipt(tx)["blockNumber"] == "0xb"
+
+
 @pytest.mark.parametrize("depth", [0, 2])
 def test_reorganisation_does_not_reach_block_0(chain, depth):
     chain("evm_mine")
