@@ -194,26 +194,13 @@ def hand_over_of(view: ChainView) -> HandOver:
     Raises:
         SnapshotRefusedError: If no list is in force.
     """
-    state, code = view.state, view.code_hashes
+    state = view.state
     if not state.elected:
         raise SnapshotRefusedError(Refusal.NOT_NEXT, "nobody is elected")
     listing = view.listing
     return HandOver(
         network=view.network,
-        rules=Rules(
-            genesis=state.genesis,
-            epoch_length=state.epoch_length,
-            unbonding=state.unbonding,
-            seats=state.seats,
-            seed_delay=state.seed_delay,
-            sortition=state.sortition,
-            self_only=state.self_only,
-            strategy=state.strategy,
-            min_stake=state.min_stake,
-            book=state.book,
-            users=state.users,
-            code_hashes=(code.relays, code.book, code.users),
-        ),
+        rules=rules_of(view),
         epoch=state.epoch,
         list_epoch=state.list_epoch,
         retiring_epoch=state.retiring_epoch,
@@ -230,6 +217,25 @@ def hand_over_of(view: ChainView) -> HandOver:
         retiring=_seats(view.nodes, state.retiring),
         trusted=_seats(view.nodes, state.trusted),
         beacons=state.beacons,
+    )
+
+
+def rules_of(view: ChainView) -> Rules:
+    """Return what the contracts of a view were made with."""
+    state, code = view.state, view.code_hashes
+    return Rules(
+        genesis=state.genesis,
+        epoch_length=state.epoch_length,
+        unbonding=state.unbonding,
+        seats=state.seats,
+        seed_delay=state.seed_delay,
+        sortition=state.sortition,
+        self_only=state.self_only,
+        strategy=state.strategy,
+        min_stake=state.min_stake,
+        book=state.book,
+        users=state.users,
+        code_hashes=(code.relays, code.book, code.users),
     )
 
 

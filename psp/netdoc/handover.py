@@ -54,6 +54,8 @@ NOBODY = NodeId(bytes(NODE_ID_SIZE))
 
 SortedT = TypeVar("SortedT", int, bytes, NodeId)
 
+_CACHED = ("body", "digest")
+"""What does not depend on the signatures, and need not be made again for others."""
 _FORM = 1
 _HASH = 32
 _FIXED = struct.Struct("!IIIQ32sQ32s32sIIQ32s")
@@ -194,7 +196,10 @@ class HandOver:
 
     def with_signatures(self, signatures: Mapping[NodeId, bytes]) -> Self:
         """Return the same body under these signatures instead."""
-        return replace(self, signatures=signatures)
+        same = replace(self, signatures=signatures)
+        kept = {name: self.__dict__[name] for name in _CACHED if name in self.__dict__}
+        same.__dict__.update(kept)
+        return same
 
     def encode(self) -> bytes:
         """Return the wire form.

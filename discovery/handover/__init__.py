@@ -1,0 +1,1 @@
+"""Hand-overs: signing, collecting and serving the chain's list for others."""
