@@ -72,6 +72,18 @@ class InvalidTransactionError(Exception):
     """The transaction cannot be in this block; the state is as before."""
 
 
+class BrokenTransactionError(Exception):
+    """py-evm failed on a transaction: the block it was in must be given up.
+
+    Attributes:
+        transaction: Which.
+    """
+
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(f"py-evm failed on {transaction.hash.hex()}")
+        self.transaction = transaction
+
+
 class UndecodableTransactionError(Exception):
     """These bytes are no signed transaction this chain takes."""
 
@@ -242,6 +254,7 @@ class BlockBuilder:
 
         Raises:
             InvalidTransactionError: If it does not fit the state or the block.
+            BrokenTransactionError: If py-evm fails; the builder is of no use any more.
         """
         if transaction.evm.gas > self.gas_left:
             raise InvalidTransactionError("exceeds block gas limit")
@@ -252,6 +265,8 @@ class BlockBuilder:
                 computation = self._state.apply_transaction(signed)
         except ValidationError as error:
             raise InvalidTransactionError(str(error)) from error
+        except Exception as error:
+            raise BrokenTransactionError(transaction) from error
         receipt = PragueVM.make_receipt(
             cast(Any, self._header.copy(gas_used=self.gas_used)),
             signed,

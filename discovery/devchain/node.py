@@ -14,7 +14,11 @@ from discovery.devchain.chain import Chain
 from discovery.devchain.clock import ChainClock
 from discovery.devchain.config import DevChainConfig, RpcLimits
 from discovery.devchain.errors import RpcError, refuse, refuse_params
-from discovery.devchain.evm import BlockBuilder, InvalidTransactionError
+from discovery.devchain.evm import (
+    BlockBuilder,
+    BrokenTransactionError,
+    InvalidTransactionError,
+)
 from discovery.devchain.mempool import Mempool
 from discovery.devchain.store import ChainStore
 
@@ -155,12 +159,20 @@ class DevNode:
     def mine(self) -> Header:
         """Make a block of what waits, even if that is nothing."""
         header = self.pending_header()
-        builder = self.chain.builder(header)
-        misfits = self._fill(builder, header)
+        builder, misfits = self._filled(header)
         self.clock.block_made(header.timestamp)
         self.chain.append(builder.seal(), self._clock_meta())
-        self._tidy(misfits)
+        self._forget([*misfits, *self.pool.stale(self.nonce)])
         return self.chain.head
+
+    def _filled(self, header: Header) -> tuple[BlockBuilder, list[Transaction]]:
+        while True:
+            builder = self.chain.builder(header)
+            try:
+                return builder, self._fill(builder, header)
+            except BrokenTransactionError as error:  # without it, then
+                self.chain.discard()
+                self._forget([error.transaction])
 
     def _fill(self, builder: BlockBuilder, header: Header) -> list[Transaction]:
         """Put in what fits; return those that never will."""
@@ -181,11 +193,10 @@ class DevNode:
             else:
                 nonces[best.sender] = best.nonce + 1
 
-    def _tidy(self, misfits: list[Transaction]) -> None:
-        gone = [*misfits, *self.pool.stale(self.nonce)]
-        for transaction in gone:
+    def _forget(self, transactions: list[Transaction]) -> None:
+        for transaction in transactions:
             self.pool.remove(transaction)
-        self._store.drop_pooled(transaction.hash for transaction in gone)
+        self._store.drop_pooled(transaction.hash for transaction in transactions)
 
     def fund(self, address: bytes, balance: int) -> None:
         """Set an account's balance, in a block of its own."""

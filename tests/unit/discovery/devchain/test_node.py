@@ -1,6 +1,7 @@
 """The rules by which blocks are made, seen over JSON-RPC."""
 
 import pytest
+from eth.vm.forks.prague.state import PragueState
 
 from discovery.devchain.config import DevChainConfig
 from discovery.devchain.node import MAX_SNAPSHOTS, DevNode
@@ -108,6 +109,26 @@ def test_transaction_that_became_impossible_does_not_hold_up_others(make_chain):
     assert chain.receipt(other)["status"] == "0x1"
     assert chain("eth_getTransactionByHash", hopeless) is None
     assert len(chain.node.pool) == 0
+
+
+def test_transaction_py_evm_fails_on_does_not_hold_up_others(make_chain, monkeypatch):
+    chain = make_chain(block_time=1)
+    broken, other = chain.send("alice"), chain.send("bob")
+    execute = PragueState.apply_transaction
+
+    def fail_for_alice(self, transaction):
+        if transaction.sender == bytes.fromhex(chain.account("alice").address[2:]):
+            raise ZeroDivisionError
+        return execute(self, transaction)
+
+    monkeypatch.setattr(PragueState, "apply_transaction", fail_for_alice)
+    chain.node.mine()
+
+    assert chain.receipt(other)["status"] == "0x1"
+    assert chain("eth_getTransactionByHash", broken) is None
+    chain.automine(on=True)
+    with pytest.raises(RpcFailureError, match="could not be put into a block"):
+        chain.send("alice")
 
 
 def test_what_does_not_fit_goes_into_the_next_block(chain, code):
