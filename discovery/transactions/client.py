@@ -10,7 +10,7 @@ Nothing here is proven; readers of the registry use `psp.directory.chain` instea
 
 import asyncio
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from discovery.transactions import answers
@@ -66,6 +66,7 @@ class Endpoints:
         self._rpcs = tuple(rpcs)
         self._config = config or EndpointsConfig()
         self._chain_ids: dict[int, int] = {}
+        self._late_until: dict[int, Monotonic] = {}
 
     # ---- the chain
 
@@ -77,13 +78,16 @@ class Endpoints:
             ChainUnreachableError: If none answers.
         """
         unknown = [i for i in range(len(self._rpcs)) if i not in self._chain_ids]
+        if self._good:
+            # Those that did not say yet are given another chance now and then.
+            unknown = [i for i in unknown if not self._is_late(i)]
         if not unknown:
             return
         asked = await self._gather(unknown, answers.quantity, "eth_chainId")
         for i, found in asked.items():
             if isinstance(found, int):
                 self._chain_ids[i] = found
-        if self.chain_id in self._chain_ids.values():
+        if self._good:
             return
         if self._chain_ids:
             found = next(iter(self._chain_ids.values()))
@@ -280,6 +284,8 @@ class Endpoints:
                 answer.code, answer.message
             ):
                 raise RevertedError(_reason(answer))
+        # Next time everybody has a chance, also those that were late.
+        self._late_until.clear()
         raise ChainUnreachableError(_nobody(len(self._good), found))
 
     async def _gather(
@@ -297,14 +303,35 @@ class Endpoints:
             except (RpcError, RpcUnavailableError, DecodeError) as error:
                 return error
 
-        tasks = {asyncio.create_task(one(i)): i for i in numbers}
+        tasks = {i: asyncio.create_task(one(i)) for i in numbers}
         try:
-            await _most(tasks.keys(), self._config.grace)
-            return {i: task.result() for task, i in tasks.items() if task.done()}
+            await self._most(tasks)
         finally:
-            for task in tasks:
+            for task in tasks.values():
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+        found = {i: t.result() for i, t in tasks.items() if not t.cancelled()}
+        for i in numbers:
+            if i not in found or isinstance(found[i], RpcUnavailableError):
+                self._late_until[i] = Monotonic(self.now() + self._config.forgive_after)
+        return found
+
+    async def _most(self, tasks: Mapping[int, asyncio.Task[object]]) -> None:
+        """Wait for good answers of most that are not known to be slow, then a little."""
+        prompt = {task for i, task in tasks.items() if not self._is_late(i)}
+        pending = set(tasks.values())
+        enough = len(prompt or pending) // 2 + 1
+        good = 0
+        while pending and good < enough:
+            done, pending = await asyncio.wait(
+                pending, return_when=asyncio.FIRST_COMPLETED
+            )
+            good += sum(not isinstance(task.result(), Exception) for task in done)
+        if prompt & pending:
+            await asyncio.wait(prompt & pending, timeout=self._config.grace)
+
+    def _is_late(self, i: int) -> bool:
+        return self.now() < self._late_until.get(i, 0)
 
 
 async def finish(function: Callable[[], None]) -> None:
@@ -322,18 +349,6 @@ async def finish(function: Callable[[], None]) -> None:
     task.result()
     if cancelled is not None:
         raise cancelled
-
-
-async def _most(tasks: Iterable[asyncio.Task[object]], grace: Seconds) -> None:
-    """Wait for more than half with good answers, then ``grace`` for the others."""
-    pending = set(tasks)
-    enough = len(pending) // 2 + 1
-    good = 0
-    while pending and good < enough:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        good += sum(not isinstance(task.result(), Exception) for task in done)
-    if pending:
-        await asyncio.wait(pending, timeout=grace)
 
 
 def _request(call: Call, sender: bytes) -> dict[str, str]:

@@ -11,9 +11,11 @@ class EndpointsConfig:
 
     Attributes:
         grace: Seconds the slower ones get after most have answered.
+        forgive_after: Seconds in which one that gave nothing is not waited for.
     """
 
     grace: Seconds = Seconds(1.0)
+    forgive_after: Seconds = Seconds(60.0)
 
 
 @dataclass(frozen=True, slots=True)

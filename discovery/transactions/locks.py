@@ -9,6 +9,8 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from psp.errors import ConfigError
+
 
 @contextlib.contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
@@ -16,9 +18,18 @@ def try_lock(path: Path) -> Iterator[bool]:
 
     The file is made when missing; its directory must exist. Two locks of one process
     exclude each other too.
+
+    Raises:
+        ConfigError: If the file cannot be made or opened.
     """
-    path.touch(mode=0o600, exist_ok=True)
-    with path.open("rb") as file:
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+        opened = path.open("rb")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}; check the directory and its owner"
+        ) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

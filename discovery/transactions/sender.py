@@ -26,6 +26,7 @@ from discovery.transactions.errors import (
     ForgottenError,
     NonceTakenError,
     RevertedError,
+    TransactionRefusedError,
 )
 from discovery.transactions.fees import FeeLimits, check_cost, offer
 from discovery.transactions.following import Following
@@ -196,6 +197,11 @@ class Sender:
         if gas is None:
             gas = await self._endpoints.estimate(call, self.address)
             limit = gas_limit(gas, head.gas_limit)
+        if gas > head.gas_limit:
+            # Signed, it would keep its nonce from everything else.
+            raise TransactionRefusedError(
+                f"{gas} units of gas are more than a block has"
+            )
         cost = Cost(gas, limit or gas, head.base_fee, fees, call.value, balance)
         check_cost(cost.gas_limit, fees, self._limits, spent=spent)
         cost.check_funds()

@@ -98,6 +98,8 @@ def test_endpoint_that_was_dead_at_first_is_asked_later():
     rpcs[1].is_dead = True
     run(endpoints.check())
     rpcs[0].is_dead, rpcs[1].is_dead = True, False
+    with pytest.raises(ChainUnreachableError):
+        run(endpoints.balance(ACCOUNT))
 
     assert run(endpoints.balance(ACCOUNT)) == chain.balance
 
@@ -244,6 +246,41 @@ def test_dead_endpoints_do_not_count_as_answers():
         return await Endpoints(slow, 1).balance(ACCOUNT)
 
     assert run_simulation(main) == 1
+
+
+@pytest.mark.parametrize("hanging", [1, 2])
+def test_hanging_endpoints_are_waited_for_once_and_forgiven_later(hanging):
+    async def main(_):
+        bad = [SlowEndpoint(16, None) for _ in range(hanging)]
+        endpoints = Endpoints(
+            [*bad, *(SlowEndpoint(0.1) for _ in range(3 - hanging))], 1
+        )
+        spans = []
+        for pause in (0, 0, 100, 0):
+            await asyncio.sleep(pause)
+            start = endpoints.now()
+            await endpoints.balance(ACCOUNT)
+            spans.append(round(endpoints.now() - start, 1))
+        return spans
+
+    first, second, third, fourth = run_simulation(main)
+    assert first == third == (1.1 if hanging == 1 else 16)
+    assert second == fourth == 0.1
+
+
+def test_endpoint_that_never_said_its_chain_is_asked_again_now_and_then():
+    async def main(_):
+        _, rpcs, endpoints = rig(2)
+        rpcs[1].is_dead = True
+        for _ in range(5):
+            await endpoints.balance(ACCOUNT)
+        assert rpcs[1].asked == ["eth_chainId"]
+        rpcs[1].is_dead = False
+        await asyncio.sleep(100)
+        await endpoints.balance(ACCOUNT)
+        assert rpcs[1].asked == ["eth_chainId", "eth_chainId", "eth_getBalance"]
+
+    run_simulation(main)
 
 
 async def test_writing_goes_on_to_its_end_when_the_caller_is_cancelled():

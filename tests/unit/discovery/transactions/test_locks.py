@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
 from discovery.transactions.locks import try_lock
+from psp.errors import ConfigError
 
 HOLD = """
 import sys, pathlib
@@ -38,3 +41,10 @@ def test_lock_ends_with_its_process_however_that_ends(tmp_path):
     with try_lock(path) as is_ours:
         assert is_ours
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_directory_that_is_missing_is_named(tmp_path):
+    lock = try_lock(tmp_path / "missing" / "account.lock")
+
+    with pytest.raises(ConfigError, match="check the directory"), lock:
+        raise AssertionError

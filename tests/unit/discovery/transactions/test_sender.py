@@ -218,6 +218,19 @@ def test_refusal_when_mined_names_reason_and_cost(tmp_path):
     run(tmp_path, main)
 
 
+def test_more_gas_than_a_block_has_is_said_before_anything_is_signed(tmp_path):
+    async def main(rig):
+        rig.endpoints[0].answers["eth_estimateGas"] = hex(30_000_001)
+        sender = rig.sender()
+
+        with pytest.raises(TransactionRefusedError, match="more than a block has"):
+            await sender.send(call())
+
+        assert await sender.pending() is None
+
+    run(tmp_path, main)
+
+
 def test_wrong_chain_is_refused(tmp_path):
     async def main(rig):
         with pytest.raises(WrongChainError) as refused:
