@@ -130,12 +130,12 @@ class ChainReader:
             and (previous.users is not None or not self._reads_users)
         ):
             return Reading(previous, agreed, self.completeness)
-        relays = await self._prove_relays(header)
-        state = _checked_state(relays, header)
+        relays = await self.prove_relays(header)
+        state = checked_state(relays, header)
         slots = (layout.BOOK_KEEPER, layout.BOOK_COUNT)
         book, registered = await asyncio.gather(
-            self._prove(header, state.book, slots),
-            self._prove(header, state.users, (layout.USERS_COUNT,)),
+            self.prove(header, state.book, slots),
+            self.prove(header, state.users, (layout.USERS_COUNT,)),
         )
         if book.words[layout.BOOK_KEEPER] != int.from_bytes(self._network.registry):
             raise ContractError(
@@ -181,11 +181,11 @@ class ChainReader:
             ChainReadError: If it cannot be read now.
         """
         newest = await self._rpc.newest()
-        state = _checked_state(await self._prove_relays(newest.header), newest.header)
+        state = checked_state(await self.prove_relays(newest.header), newest.header)
         start = layout.epoch_start(epoch, state.genesis, state.epoch_length)
         if newest.header.timestamp < start:
             return None
-        height = await self._first_block(start, newest.header)
+        height = await self.first_block(start, newest.header)
         reading = await self.read(previous, height=height)
         before = await self._rpc.at(height - 1) if height else None
         if reading.view.timestamp < start or (
@@ -194,10 +194,13 @@ class ChainReader:
             raise ChainReadError(f"no agreement on the first block of epoch {epoch}")
         return reading.view
 
-    async def _first_block(self, start: int, newest: BlockHeader) -> int:
-        """Search for the first block not before ``start``; endpoints are not believed.
+    async def first_block(self, start: int, newest: BlockHeader) -> int:
+        """Search for the first block not before ``start``, at most ``newest``.
 
-        The caller checks the result under the quorum.
+        One endpoint's word: the caller checks the result under the quorum.
+
+        Raises:
+            ChainReadError: If no endpoint answers.
         """
 
         async def search(rpc: Rpc) -> int:
@@ -215,22 +218,31 @@ class ChainReader:
 
     # ---- proofs
 
-    async def _prove_relays(self, header: BlockHeader) -> ProvenAccount:
+    async def prove_relays(self, header: BlockHeader) -> ProvenAccount:
+        """Return what `read_state` needs of Relays, proven at one block.
+
+        Raises:
+            ChainReadError: If no endpoint can show it, or there is no registry.
+        """
         address = self._network.registry
-        first = await self._prove(header, address, state_slots(header.timestamp))
+        first = await self.prove(header, address, state_slots(header.timestamp))
         try:
             slots = list_slots(first.words, header.timestamp)
         except DecodeError as error:
             raise ContractError(_STRANGE.format(error)) from None
         if not slots:
             return first
-        rest = await self._prove(header, address, slots)
+        rest = await self.prove(header, address, slots)
         return ProvenAccount(first.account, {**first.words, **rest.words})
 
-    async def _prove(
+    async def prove(
         self, header: BlockHeader, address: bytes, slots: Sequence[int]
     ) -> ProvenAccount:
-        """Return proven words of one contract at one block."""
+        """Return proven words of one contract at one block.
+
+        Raises:
+            ChainReadError: If no endpoint can show them, or there is no contract.
+        """
         size = SLOTS_PER_PROOF
         parts = [slots[i : i + size] for i in range(0, len(slots), size)]
 
@@ -372,7 +384,12 @@ class ChainReader:
 _STRANGE = "the contract at membership.registry does not hold a registry ({}); check the address"
 
 
-def _checked_state(relays: ProvenAccount, header: BlockHeader) -> ElectionState:
+def checked_state(relays: ProvenAccount, header: BlockHeader) -> ElectionState:
+    """Read what `ChainReader.prove_relays` returned for a block.
+
+    Raises:
+        ContractError: If it is no registry's.
+    """
     try:
         return read_state(relays.words, header.timestamp)
     except DecodeError as error:
