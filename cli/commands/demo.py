@@ -52,14 +52,32 @@ def demo(
     ] = None,
     relays: Annotated[int, typer.Option(min=8, max=32, help="How many relays.")] = 12,
     codec: Annotated[Codec, typer.Option(help="Video codec of the call.")] = Codec.VP8,
+    epoch_length: Annotated[
+        int,
+        typer.Option(
+            min=20,
+            max=86_400,
+            help="Seconds for which discovery nodes are elected on the demo's chain.",
+        ),
+    ] = 60,
+    lookup_every: Annotated[
+        float,
+        typer.Option(
+            min=0, max=60, help="Seconds between Bob's look-ups in the call; 0: none."
+        ),
+    ] = 0.0,
     *,
+    stop_chain: Annotated[
+        bool,
+        typer.Option("--stop-chain", help="Kill the chain and its endpoints mid-call."),
+    ] = False,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON on the last line.")
     ] = False,
 ) -> None:
-    """Run 12 relays, Alice and Bob on this machine, and place a live call.
+    """Run a chain, 12 relays, Alice and Bob on this machine, and place a live call.
 
-    Alice registers her presence, Bob looks her up and calls; both play video and sound
+    The relays elect their discovery nodes on the chain. Alice registers her presence, Bob looks her up and calls; both play video and sound
     to each other. Writes received.mkv (what Bob saw), report.html and report.json.
     """
     from cli.demo.media_file import InputError  # noqa: PLC0415
@@ -75,6 +93,9 @@ def demo(
             base_port=base_port,
             relays=relays,
             codec=codec.value,
+            epoch_length=epoch_length,
+            lookup_every=lookup_every,
+            stop_chain=stop_chain,
         )
         report = asyncio.run(run_demo(options, quiet=json_output))
     except InputError as error:
@@ -96,6 +117,7 @@ def demo_peer(
     seconds: Annotated[float, typer.Option()],
     codec: Annotated[Codec, typer.Option()] = Codec.VP8,
     record: Annotated[Path | None, typer.Option()] = None,
+    lookup_every: Annotated[float, typer.Option()] = 0.0,
 ) -> None:
     """Be Alice or Bob (started by psp demo)."""
     from cli.demo.peer import PeerOptions, run_peer  # noqa: PLC0415
@@ -104,7 +126,9 @@ def demo_peer(
 
     configure(LogOutput(parse_level("info"), is_json=True, stream=sys.stderr))
     harden()
-    options = PeerOptions(folder, name, media, seconds, codec.value, record)
+    options = PeerOptions(
+        folder, name, media, seconds, codec.value, record, lookup_every
+    )
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(run_peer(options))
 

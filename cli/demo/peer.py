@@ -30,9 +30,11 @@ from psp.client.api import Client, connect
 from psp.client.calls import EstablishedCall
 from psp.client.config import ClientConfig
 from psp.client.identity_file import load_identity
+from psp.client.lookup import PresenceState
 from psp.media.peer_connection import PipePeerConnection
 from psp.netdoc.contact_card import ContactCard
 from psp.runtime import settings
+from psp.runtime.chain_membership import ChainMembership
 from psp.runtime.udp import UdpSocket
 
 _GREETING = "hello over the data channel"
@@ -49,6 +51,7 @@ class PeerOptions:
         seconds: For how long.
         codec: Video codec to send, vp8 or h264.
         record: Where to write what is seen and heard; None for nowhere.
+        lookup_every: Seconds between look-ups during the call; 0 for none.
     """
 
     folder: Path
@@ -57,6 +60,22 @@ class PeerOptions:
     seconds: float
     codec: str
     record: Path | None
+    lookup_every: float = 0.0
+
+
+@dataclass(slots=True)
+class _Lookups:
+    """Look-ups made during the call.
+
+    Attributes:
+        made: All of them.
+        failed: Those that did not find the other on line.
+        slowest_ms: Of those that did.
+    """
+
+    made: int = 0
+    failed: int = 0
+    slowest_ms: float = 0.0
 
 
 class Peer:
@@ -74,6 +93,7 @@ class Peer:
         self._call: EstablishedCall | None = None
         self._first_path: list[str] = []
         self._echoed = asyncio.Event()
+        self._lookups = _Lookups()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def announce(self) -> None:
@@ -104,6 +124,9 @@ class Peer:
             presence_point=call.presence_point.hex() if call.presence_point else "",
         )
         connection = self._talk(call)
+        if self._options.lookup_every:
+            looking = self._keep_looking_up(ContactCard.decode(card))
+            self._tasks.append(asyncio.create_task(looking))
         channel = connection.createDataChannel("greeting")
         channel.on("open", lambda: channel.send(_GREETING))
         channel.on("message", lambda _: self._echoed.set())
@@ -130,7 +153,7 @@ class Peer:
         """Report and hang up."""
         call, player, connection = self._call, self._player, self._connection
         if call is None or player is None or connection is None:
-            _say("report", in_call=False, remotes=self._addresses())
+            _say("report", in_call=False, remotes=self._addresses(), chain=None)
             return
         report = await self._sink.finish()
         _say(
@@ -148,6 +171,8 @@ class Peer:
             data_channel=self._echoed.is_set(),
             session_closed=call.session.closed.done(),
             remotes=self._addresses(),
+            chain=_chain(self._client),
+            lookups=asdict(self._lookups),
         )
         await player.stop()
         await connection.close()
@@ -178,12 +203,31 @@ class Peer:
         await self._sink.on_picture.wait()
         _say("first_frame")
         legs: list[int] = []
+        chain: dict[str, object] | None = None
         while not call.session.closed.done():
+            now = _chain(self._client)
+            if now is not None and (chain is None or now["epoch"] != chain["epoch"]):
+                chain = now
+                _say("epoch", **chain)
             if call.session.live_legs != legs:
                 legs = call.session.live_legs
                 _say("legs", legs=_paths(call))
             await asyncio.wait([call.session.closed], timeout=0.1)
         _say("session_closed", reason=call.session.closed.result().name.lower())
+
+    async def _keep_looking_up(self, card: ContactCard) -> None:
+        """Look the other up again and again: a change of discovery nodes must not show."""
+        while True:
+            await asyncio.sleep(self._options.lookup_every)
+            started = time.monotonic()
+            found = await self._client.lookup(card)
+            self._lookups.made += 1
+            if found.state is PresenceState.ONLINE:
+                took = (time.monotonic() - started) * 1000
+                self._lookups.slowest_ms = max(self._lookups.slowest_ms, took)
+            else:
+                self._lookups.failed += 1
+                _say("lookup_failed", state=found.state.value, answers=found.answers)
 
     def _addresses(self) -> list[str]:
         return sorted(f"{host}:{port}" for host, port in self._remotes.remotes)
@@ -269,6 +313,23 @@ def _paths(call: EstablishedCall) -> dict[str, list[str]]:
 def _frames_received(connection: PipePeerConnection) -> dict[str, int]:
     """Return whole frames that came out of the network, before any decoder."""
     return {kind: statistics.frames for kind, statistics in connection.received_tracks}
+
+
+def _chain(client: Client) -> dict[str, object] | None:
+    """Return what a client knows of the chain; None if its registry is another."""
+    membership = client.membership
+    if not isinstance(membership, ChainMembership):
+        return None
+    view = membership.registry.view
+    if view is None:
+        return None
+    return {
+        "height": view.height,
+        "epoch": view.state.list_epoch,
+        "elected": [node.hex() for node in view.elected()],
+        "verified": membership.is_verified,
+        "source": membership.registry.source.value,
+    }
 
 
 def _packed(description: RTCSessionDescription) -> bytes:

@@ -6,10 +6,11 @@ off, in the clients' settings, as all relays share the loopback network.
 """
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cli.node_config import KeysConfig, ListenConfig, MetricsConfig, NodeConfig
+from discovery.epochs.config import EpochConfig
 from psp.client.config import ClientConfig, PathConfig
 from psp.client.identity import ClientIdentity
 from psp.crypto.keys import SigningKey
@@ -25,12 +26,12 @@ from psp.netdoc.node_record import NodeRecord
 from psp.netdoc.trusted_file import TrustedFile
 from psp.runtime import keyfiles
 from psp.runtime.membership import MembershipConfig
-from psp.units import UnixTime
+from psp.units import Seconds, UnixTime
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 
 DEMO_NETWORK = Network(31_337, bytes(19) + b"\1")
-"""A chain id that development chains use; no chain stands behind it."""
+"""A chain id that development chains use; stands for a network without a chain."""
 
 HOST = "127.0.0.1"
 LOOPBACK_LINKS = LinkConfig(handshakes_per_second=1000.0, handshake_burst=1000)
@@ -46,10 +47,31 @@ class PlannedRelay:
     Attributes:
         node_id: Who it is.
         config: Its settings.
+        signed: Its entry for the registry.
     """
 
     node_id: NodeId
     config: NodeConfig
+    signed: SignedNode
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """A chain that already stands, with nobody registered yet.
+
+    Attributes:
+        network: Chain and registry.
+        operators: Owner account of each relay, 20 bytes each.
+        operator_key: Name of the hot key's file in each relay's folder.
+        rpc: Where the chain will be served.
+        poll_every: Seconds between looks at it.
+    """
+
+    network: Network
+    operators: tuple[bytes, ...]
+    operator_key: str
+    rpc: tuple[str, ...]
+    poll_every: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +82,7 @@ class NetworkPlan:
         folder: Where everything lies, mode 0700.
         membership: What every process is configured with.
         relays: The relays, each of an operator of its own.
-        discovery_nodes: Which of them are discovery nodes.
+        discovery_nodes: Which of them the partners' file names as discovery nodes.
         users: Registered identities, by name.
     """
 
@@ -88,6 +110,7 @@ def make_plan(
     discovery: int,
     entropy: Entropy,
     unix_now: float,
+    chain: ChainPlan | None = None,
 ) -> NetworkPlan:
     """Make all keys and write all files.
 
@@ -98,23 +121,28 @@ def make_plan(
         discovery: How many relays are discovery nodes.
         entropy: For the keys.
         unix_now: The registry is valid for two days from now.
+        chain: Where the relays are to be registered; None for a network that has the
+            partners' file alone. With a chain, the file is the fallback.
     """
     partner = SigningKey.generate(entropy)
     identities = {name: ClientIdentity.generate(entropy, name) for name in users}
     nodes, configs = [], []
-    membership = MembershipConfig(
-        chain_id=DEMO_NETWORK.chain_id,
-        registry=DEMO_NETWORK.registry.hex(),
-        file=folder / "registry.json",
-        partners=(partner.public.hex(),),
-    )
+    network = DEMO_NETWORK if chain is None else chain.network
+    membership = _membership(folder, partner, chain)
     for number, port in enumerate(ports):
-        node, config = _make_relay(folder, number, port, membership, entropy)
+        operator = (number + 1).to_bytes(20)
+        if chain is not None:
+            operator = chain.operators[number]
+        node, config = _make_relay(
+            relay_home(folder, number), port, membership, operator, entropy
+        )
+        if chain is not None:
+            config = replace(config, epochs=_epochs(config.state_dir, chain))
         nodes.append(node)
-        configs.append(PlannedRelay(node.record.node_id, config))
+        configs.append(PlannedRelay(node.record.node_id, config, node))
     chosen = tuple(sorted(relay.node_id for relay in configs[:discovery]))
     document = TrustedFile(
-        network=DEMO_NETWORK,
+        network=network,
         sequence=1,
         issued=UnixTime(int(unix_now)),
         expires=UnixTime(int(unix_now) + _LIFE),
@@ -152,14 +180,37 @@ def free_ports(count: int, base: int | None = None) -> list[int]:
             held.close()
 
 
+def relay_home(folder: Path, number: int) -> Path:
+    """Return the folder of a relay."""
+    return folder / f"relay-{number:02}"
+
+
+def _membership(
+    folder: Path, partner: SigningKey, chain: ChainPlan | None
+) -> MembershipConfig:
+    network = DEMO_NETWORK if chain is None else chain.network
+    config = MembershipConfig(
+        chain_id=network.chain_id,
+        registry=network.registry.hex(),
+        file=folder / "registry.json",
+        partners=(partner.public.hex(),),
+    )
+    if chain is None:
+        return config
+    return replace(config, rpc=chain.rpc, poll_every=chain.poll_every)
+
+
+def _epochs(home: Path, chain: ChainPlan) -> EpochConfig:
+    return EpochConfig(operator_key=home / chain.operator_key)
+
+
 def _make_relay(
-    folder: Path,
-    number: int,
+    home: Path,
     port: int,
     membership: MembershipConfig,
+    operator: bytes,
     entropy: Entropy,
 ) -> tuple[SignedNode, NodeConfig]:
-    home = folder / f"relay-{number:02}"
     identity, onion = SigningKey.generate(entropy), x25519_generate(entropy)
     keys = KeysConfig(home / "identity.key", home / "onion.key")
     keyfiles.create(keys.identity, identity.seed, entropy=entropy)
@@ -168,7 +219,7 @@ def _make_relay(
         node_id=NodeId(identity.public),
         onion_key=x25519_public(onion),
         endpoints=(Endpoint(HOST, port),),
-        operator=(number + 1).to_bytes(20),
+        operator=operator,
     )
     config = NodeConfig(
         membership=membership,
@@ -178,7 +229,8 @@ def _make_relay(
         link=LOOPBACK_LINKS,
         metrics=MetricsConfig(enabled=False),
     )
-    return SignedNode.sign(DEMO_NETWORK, record, identity), config
+    network = membership.network()
+    return SignedNode.sign(network, record, identity), config
 
 
 def _random_values(unix_now: float, entropy: Entropy) -> dict[int, bytes]:

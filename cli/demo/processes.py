@@ -42,13 +42,20 @@ class Process:
     _reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, name: str, arguments: Sequence[str], log: Path) -> "Process":
-        """Start ``psp`` with arguments, in a process group of its own."""
+    async def start(
+        cls,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        module: str = "cli.main",
+    ) -> "Process":
+        """Start ``psp``, or another module, in a process group of its own."""
         with log.open("wb") as stream:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "cli.main",
+                module,
                 *arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -133,6 +140,11 @@ class Process:
                 self._changed.set()
         await self.child.wait()
         self._changed.set()
+
+
+def keep_events(process: Process, path: Path) -> None:
+    """Write everything a process has said to a file, a line each."""
+    path.write_text("".join(json.dumps(event) + "\n" for event in process.events))
 
 
 async def stop_all(processes: Sequence[Process]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psp
+from cli.demo.report_chain import ChainFindings, chain_report
 from cli.demo.roles import KillRole
 
 Report = dict[str, Any]
@@ -36,6 +37,7 @@ class Findings:
         killed: The relay that was killed, if one was.
         kill_role: In which role.
         killed_at: When, on the same clock.
+        chain: What happened on the chain; None for a network without one.
         failures: What went wrong, in words.
     """
 
@@ -52,6 +54,7 @@ class Findings:
     killed: str | None = None
     kill_role: KillRole | None = None
     killed_at: float = 0.0
+    chain: ChainFindings | None = None
     failures: list[str] = field(default_factory=list)
 
 
@@ -102,6 +105,10 @@ def build(findings: Findings) -> Report:
             "node": findings.killed,
             "at_s": round(findings.killed_at - (first_frame or 0.0), 2),
         }
+    if findings.chain is not None:
+        chain = chain_report(findings.chain, seen_by_alice, seen_by_bob)
+        report["chain"] = chain.fields
+        report["failures"] += chain.failures
     _judge(report, findings)
     report["ok"] = not report["failures"]
     return report
@@ -143,9 +150,18 @@ def table_rows(report: Report) -> list[list[str]]:
             "",
         ]
     )
+    if "chain" in report:
+        rows.append(
+            ["discovery nodes elected on chain", *_chain_words(report["chain"])]
+        )
     if "killed" in report:
         rows.append(["relay killed in mid-call", report["killed"]["role"], ""])
     return rows
+
+
+def _chain_words(chain: Mapping[str, Any]) -> tuple[str, str]:
+    proven = "proven by both" if chain["verified"] else "NOT proven"
+    return f"{len(chain['elected'])} in epoch {chain['epoch']}", proven
 
 
 def _video(sender: Mapping[str, Any], receiver: Mapping[str, Any]) -> Report:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from cli.demo import chain_picture
+
 Report = Mapping[str, Any]
 """The demo's JSON report, as `cli.demo.report` builds it."""
 
@@ -49,10 +51,17 @@ def render(report: Report) -> str:
         _section("The path of the call", _PATH_TEXT, path_picture(report)),
         _section("Setting up", _SETUP_TEXT, timeline_picture(report["timeline"])),
         _section("Latency of each frame", _LATENCY_TEXT, latency_picture(report)),
+        _section("Who keeps the directory", chain_picture.TEXT, _chain(report)),
         _section("Figures", "", figures_table(report)),
         "</main></body></html>",
     ]
     return "".join(parts)
+
+
+def _chain(report: Report) -> str:
+    if "chain" not in report:
+        return "<p>This network has no chain: trusted partners name its nodes.</p>"
+    return chain_picture.stake_picture(report["chain"])
 
 
 def _summary(report: Report) -> str:

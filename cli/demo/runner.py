@@ -10,15 +10,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cli.demo.clip import make_clip
+from cli.demo.events import last, legs, steps
+from cli.demo.founding import Founding, found_network, replay_epoch, start_chain
 from cli.demo.media_file import probe
-from cli.demo.plan import NetworkPlan, free_ports, make_plan
-from cli.demo.processes import Event, Process, ProcessError, stop_all
+from cli.demo.plan import NetworkPlan, free_ports
+from cli.demo.processes import (
+    Process,
+    ProcessError,
+    keep_events,
+    stop_all,
+)
 from cli.demo.report import Findings, Report, build
+from cli.demo.report_chain import ChainFindings, Replayed
 from cli.demo.report_html import render
 from cli.demo.roles import KillRole
 from cli.output import err
@@ -27,7 +34,6 @@ from psp.errors import ConfigError
 from psp.runtime import keyfiles
 from psp.runtime.entropy import SystemEntropy
 
-DISCOVERY_NODES = 4
 START_WITHIN = 30.0
 ANNOUNCE_WITHIN = 30.0
 CALL_WITHIN = 30.0
@@ -47,6 +53,9 @@ class DemoOptions:
         base_port: First UDP port; None for any.
         relays: How many relays.
         codec: Video codec, vp8 or h264.
+        epoch_length: Seconds for which discovery nodes are elected.
+        lookup_every: Seconds between Bob's look-ups in the call; 0 for none.
+        stop_chain: Whether to kill the chain in mid-call.
     """
 
     input_file: Path | None
@@ -56,6 +65,9 @@ class DemoOptions:
     base_port: int | None
     relays: int
     codec: str
+    epoch_length: int = 60
+    lookup_every: float = 0.0
+    stop_chain: bool = False
 
 
 @dataclass(slots=True)
@@ -63,21 +75,29 @@ class _Stage:
     """What is running.
 
     Attributes:
-        plan: The network.
+        founding: The network.
+        chain: The chain's process.
         relays: Relay processes, by node id in hex.
         alice: The callee.
         bob: The caller.
     """
 
-    plan: NetworkPlan
+    founding: Founding
+    chain: Process | None = None
     relays: dict[str, Process] = field(default_factory=dict)
     alice: Process | None = None
     bob: Process | None = None
 
     def all(self) -> list[Process]:
         """Return every process, users first."""
-        users = [process for process in (self.alice, self.bob) if process is not None]
-        return [*users, *self.relays.values()]
+        first = [each for each in (self.alice, self.bob) if each is not None]
+        last = [self.chain] if self.chain is not None else []
+        return [*first, *self.relays.values(), *last]
+
+    @property
+    def plan(self) -> NetworkPlan:
+        """The processes and their settings."""
+        return self.founding.plan
 
 
 async def run_demo(options: DemoOptions, *, quiet: bool) -> Report:
@@ -121,11 +141,13 @@ def _check(options: DemoOptions) -> list[int]:
 async def _run(
     options: DemoOptions, folder: Path, ports: Sequence[int], progress: Progress
 ) -> Report:
-    task = progress.add_task("making keys and the registry", total=7)
+    task = progress.add_task("founding a chain, registering relays", total=8)
     clip = folder / "clip.mp4"
-    plan = await asyncio.to_thread(_prepare, folder, ports, clip)
-    stage = _Stage(plan)
+    founding = await _prepare(folder, ports, clip, options)
+    stage = _Stage(founding)
     try:
+        progress.update(task, advance=1, description="starting the chain")
+        stage.chain = await start_chain(founding)
         progress.update(task, advance=1, description="starting relays")
         await _start_relays(stage)
         progress.update(task, advance=1, description="starting Alice and Bob")
@@ -135,6 +157,8 @@ async def _run(
         progress.update(task, advance=1, description="stopping")
     finally:
         await stop_all(stage.all())
+        for number, process in enumerate(stage.relays.values()):
+            keep_events(process, folder / f"relay-{number:02}.events.log")
     findings.relay_stops = [
         event
         for process in stage.relays.values()
@@ -147,26 +171,32 @@ async def _run(
     return report
 
 
-def _prepare(folder: Path, ports: Sequence[int], clip: Path) -> NetworkPlan:
-    """Write every file that the processes are started with."""
-    entropy = SystemEntropy()
-    plan = make_plan(
+async def _prepare(
+    folder: Path, ports: Sequence[int], clip: Path, options: DemoOptions
+) -> Founding:
+    """Found the network and write every file that its processes are started with."""
+    founding = await found_network(
         folder,
-        list(ports),
+        ports,
         ["alice", "bob"],
-        discovery=DISCOVERY_NODES,
-        entropy=entropy,
+        epoch_length=options.epoch_length,
+        entropy=SystemEntropy(),
         unix_now=time.time(),
     )
+    await asyncio.to_thread(_write_settings, founding.plan, clip)
+    return founding
+
+
+def _write_settings(plan: NetworkPlan, clip: Path) -> None:
+    entropy = SystemEntropy()
     for number, relay in enumerate(plan.relays):
-        _relay_settings(folder, number).write_text(to_toml(relay.config))
+        _relay_settings(plan.folder, number).write_text(to_toml(relay.config))
     for name, identity in plan.users.items():
         secret = identity.key.seed + identity.discovery_secret
-        keyfiles.create(folder / name / "identity.key", secret, entropy=entropy)
-        settings_file = folder / name / "client.toml"
+        keyfiles.create(plan.folder / name / "identity.key", secret, entropy=entropy)
+        settings_file = plan.folder / name / "client.toml"
         settings_file.write_text(to_toml(plan.client_config(name)))
     make_clip(clip)
-    return plan
 
 
 def _relay_settings(folder: Path, number: int) -> Path:
@@ -209,6 +239,8 @@ async def _start_user(
     folder = stage.plan.folder
     arguments = ["demo-peer", "--seconds", str(options.duration)]
     arguments += ["--codec", options.codec]
+    if options.lookup_every:
+        arguments += ["--lookup-every", str(options.lookup_every)]
     if record is not None:
         arguments += ["--record", str(record)]
     # A file may be called anything, also "-x".
@@ -235,6 +267,7 @@ async def _call(
         task, advance=1, description=f"in the call, {options.duration:.0f} s"
     )
     killed, killed_at = await _kill_in_mid_call(stage, options)
+    chain_stopped_at = time.monotonic() if options.stop_chain else 0.0
     await asyncio.gather(
         alice.wait_for("played", options.duration + START_WITHIN),
         bob.wait_for("played", options.duration + START_WITHIN),
@@ -249,16 +282,23 @@ async def _call(
         input=str(options.input_file.name if options.input_file else "the demo's clip"),
         is_default_clip=options.input_file is None,
         relays=len(stage.relays),
-        discovery_nodes=len(stage.plan.discovery_nodes),
+        discovery_nodes=stage.founding.chain.seats,
         alice={event["event"]: event for event in alice.events},
         bob={event["event"]: event for event in bob.events},
-        steps=_steps(alice, bob),
-        legs=_legs(alice, bob),
+        steps=steps(alice, bob),
+        legs=legs(alice, bob),
         dialled_at=dialled_at,
         relay_stops=[],
         killed=killed,
         kill_role=options.kill,
         killed_at=killed_at,
+        chain=ChainFindings(
+            stage.founding.chain,
+            [relay.node_id.hex() for relay in stage.plan.relays],
+            [event for event in bob.events if event["event"] == "epoch"],
+            chain_stopped_at,
+            await _replay(stage, bob),
+        ),
     )
 
 
@@ -266,45 +306,24 @@ async def _kill_in_mid_call(
     stage: _Stage, options: DemoOptions
 ) -> tuple[str | None, float]:
     await asyncio.sleep(options.duration / 2)
+    if options.stop_chain and stage.chain is not None:
+        stage.chain.kill()
     if options.kill is None or stage.alice is None or stage.bob is None:
         return None, 0.0
-    alice = _last(stage.alice, "in_call")["path"]
-    bob = _last(stage.bob, "in_call")["path"]
-    point = _last(stage.bob, "set_up")["presence_point"]
+    alice = last(stage.alice, "in_call")["path"]
+    bob = last(stage.bob, "in_call")["path"]
+    point = last(stage.bob, "set_up")["presence_point"]
     victim = options.kill.relay(alice, bob, point)
     stage.relays[victim].kill()
     return victim, time.monotonic()
 
 
-def _last(process: Process, name: str) -> Event:
-    return [event for event in process.events if event["event"] == name][-1]
-
-
-def _steps(alice: Process, bob: Process) -> list[dict[str, Any]]:
-    """Return the steps of setting up, as the timeline shows them."""
-    names = {"first_frame": "first frame decoded", "in_call": "media negotiates"}
-    return [
-        {
-            "who": process.name.lower(),
-            "what": event.get("what") or names[event["event"]],
-            "at": event["at"],
-        }
-        for process in (alice, bob)
-        for event in process.events
-        if event["event"] in {"step", *names}
-    ]
-
-
-def _legs(alice: Process, bob: Process) -> list[dict[str, Any]]:
-    """Return the legs that both sides had while the call was up, oldest first."""
-    seen: dict[str, dict[str, Any]] = {}
-    for name, process in (("alice", alice), ("bob", bob)):
-        for event in process.events:
-            if event["event"] == "legs":
-                for leg, path in event["legs"].items():
-                    seen.setdefault(leg, {"leg": int(leg)})[name] = path
-    whole = [leg for leg in seen.values() if "alice" in leg and "bob" in leg]
-    return sorted(whole, key=lambda leg: leg["leg"])
+async def _replay(stage: _Stage, bob: Process) -> Replayed | None:
+    """Draw the last list again from the chain's data; None if the chain is gone."""
+    epochs = [event for event in bob.events if event["event"] == "epoch"]
+    if stage.chain is None or not stage.chain.is_running or not epochs:
+        return None
+    return await replay_epoch(stage.founding, int(epochs[-1]["epoch"]))
 
 
 def _write(report: Report, out_dir: Path, folder: Path) -> None:
