@@ -70,6 +70,23 @@ class DirectoryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotConfig:
+    """How a client without an RPC endpoint keeps the chain's list fresh.
+
+    Attributes:
+        first_wait: Seconds after a period has begun at which its hand-over is looked
+            for: its block must become final, and those who sign need a moment. A
+            quarter more or less; no more than an eighth of a period.
+        longest_wait: The most seconds between two looks while nothing new is found.
+        most_sources: Asked in one look, while fewer than three have answered.
+    """
+
+    first_wait: Seconds = Seconds(300.0)
+    longest_wait: Seconds = Seconds(3_600.0)
+    most_sources: int = 9
+
+
+@dataclass(frozen=True, slots=True)
 class ClientConfig:
     """Everything a client is told.
 

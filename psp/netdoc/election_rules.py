@@ -79,6 +79,11 @@ class Rules:
         start = self.start_of(self.epoch_of(timestamp))
         return UnixTime(start + (timestamp - start) // PERIOD * PERIOD)
 
+    def period_end(self, timestamp: int) -> UnixTime:
+        """Return when the period that a time lies in is over."""
+        next_epoch = self.start_of(self.epoch_of(timestamp) + 1)
+        return min(UnixTime(self.period_start(timestamp) + PERIOD), next_epoch)
+
     def pack(self) -> bytes:
         """Return the 190 bytes.
 

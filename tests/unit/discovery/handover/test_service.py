@@ -28,7 +28,7 @@ from psp.units import Monotonic, Seconds, UnixTime
 from psp.wire.directory_page import CURRENT, Content
 from psp.wire.directory_service import DIRECTORY_SERVICE
 
-HOUR = 3_600
+LENGTH = 1_200
 LISTS = {4: [1, 2, 3], 5: [4, 5, 6], 6: [1, 2, 3], 7: [4, 5, 6]}
 LOG = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
 
@@ -52,7 +52,7 @@ class Fleet:
     """A hand-over service on each of some nodes."""
 
     def __init__(self, tmp_path, lists=LISTS, numbers=range(1, 13)):
-        self.chain = Succession(lists, epoch_length=HOUR, unbonding=7 * HOUR)
+        self.chain = Succession(lists, epoch_length=LENGTH, unbonding=7 * LENGTH)
         self.links = MemoryLinks()
         self.links.latency = lambda: 0.02
         self.tmp_path = tmp_path
@@ -110,13 +110,13 @@ class Fleet:
 
     @property
     def epoch(self):
-        return 4 + int(self.now) // HOUR
+        return 4 + int(self.now) // LENGTH
 
     def kill(self, *numbers):
         self.links.dead.update(self.chain.ids(numbers))
 
     async def until(self, epoch, later=0.0):
-        await asyncio.sleep((epoch - 4) * HOUR + later - self.now)
+        await asyncio.sleep((epoch - 4) * LENGTH + later - self.now)
 
     def complete(self, number):
         return [h.epoch for h in self.services[number].desk.collector.complete()]
@@ -201,7 +201,7 @@ def test_with_more_than_a_third_of_the_elected_down_the_last_one_stays(folder):
         async with Fleet(folder) as fleet:
             await fleet.until(6, -60)
             fleet.kill(5, 6)
-            await fleet.until(6, 1_800)
+            await fleet.until(6, 900)
             return fleet, fleet.complete(1), await fleet.fetch(1, Content.LISTING)
 
     fleet, complete, listing = simulate(main)
@@ -214,7 +214,7 @@ def test_without_a_trusted_partner_there_is_none(folder):
     async def main():
         async with Fleet(folder) as fleet:
             fleet.kill(11, 12)
-            await fleet.until(5, 1_800)
+            await fleet.until(5, 1_000)
             return fleet.complete(1), fleet.complete(8)
 
     assert simulate(main) == ([], [])
@@ -224,10 +224,10 @@ def test_who_was_away_catches_up(folder):
     async def main():
         async with Fleet(folder, numbers=range(1, 12)) as fleet:
             fleet.kill(1, 8)
-            await fleet.until(5, 1_200)
+            await fleet.until(5, 300)
             before = fleet.complete(1), fleet.complete(8)
             fleet.links.dead.clear()
-            await fleet.until(5, 2_700)
+            await fleet.until(5, 1_100)
             return before, fleet.complete(1), fleet.complete(8)
 
     before, *after = simulate(main)
@@ -263,7 +263,7 @@ def test_a_node_never_signs_two_bodies_of_one_period(folder):
 
     async def second():
         fleet = Fleet(folder, numbers=())
-        other = Succession({**LISTS, 5: [7, 8, 9]}, epoch_length=HOUR)
+        other = Succession({**LISTS, 5: [7, 8, 9]}, epoch_length=LENGTH)
         fleet.add(1, chain=other)
         async with fleet:
             await fleet.until(5, 120)
@@ -279,7 +279,7 @@ def test_a_node_never_signs_two_bodies_of_one_period(folder):
 def test_a_relay_whose_chain_is_bent_serves_nothing_and_spoils_nothing(folder):
     async def main():
         fleet = Fleet(folder, numbers=(1, 2, *range(4, 13)))
-        bent = Succession({**LISTS, 5: [7, 8, 9]}, epoch_length=HOUR)
+        bent = Succession({**LISTS, 5: [7, 8, 9]}, epoch_length=LENGTH)
         fleet.add(3, chain=bent)
         async with fleet:
             await fleet.until(5, 600)
@@ -299,7 +299,7 @@ def test_an_anchor_that_cannot_be_read_is_read_later(folder):
             await fleet.until(5, 300)
             during = fleet.complete(4)
             fleet.blind = set()
-            await fleet.until(5, 1_800)
+            await fleet.until(5, 1_000)
             return during, fleet.complete(4), fleet.services[1].stats
 
     during, after, stats = simulate(main)
@@ -330,7 +330,7 @@ def test_what_cannot_be_kept_is_not_signed_for_others(folder):
             during = fleet.complete(8), dict(fleet.services[1].stats.pushed)
             for number in (1, 2, 3):
                 (folder / str(number) / "hand-overs.json").rmdir()
-            await fleet.until(5, 1_800)
+            await fleet.until(5, 1_000)
             return during, fleet.complete(8)
 
     (complete, pushed), after = simulate(main)

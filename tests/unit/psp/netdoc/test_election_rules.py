@@ -100,3 +100,14 @@ def test_a_short_epoch_is_one_period():
     short = replace(RULES, epoch_length=60)
 
     assert short.period_start(RULES.genesis + 119) == RULES.genesis + 60
+    assert short.period_end(RULES.genesis + 119) == RULES.genesis + 120
+
+
+def test_a_period_ends_where_the_next_begins():
+    odd = replace(RULES, epoch_length=50_000)
+    times = range(RULES.genesis, RULES.genesis + 120_000, 700)
+
+    for time in times:
+        end = odd.period_end(time)
+        assert odd.period_start(end) == end
+        assert odd.period_start(end - 1) == odd.period_start(time) <= time < end
