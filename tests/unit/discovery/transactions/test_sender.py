@@ -23,10 +23,12 @@ from discovery.transactions.errors import (
     WrongChainError,
 )
 from discovery.transactions.fees import GWEI, FeeLimits
+from discovery.transactions.journal import MAX_ATTEMPTS
 from discovery.transactions.sender import Sender
 from discovery.transactions.wallet import Wallet
 from psp.errors import ConfigError
 from psp.runtime.rpc import RpcError
+from psp.runtime.statefile import StateFile
 from psp.testing.payments import GAS, PaymentChain, ProcessKilled
 from psp.testing.simloop import run_simulation
 
@@ -389,6 +391,113 @@ def test_transaction_that_nobody_takes_stays_until_it_is_cancelled(tmp_path):
         await sender.send(call(1))
         assert actions(rig.chain) == [b"", b"\x01"]
         assert await sender.cancel() is None
+
+    run(tmp_path, main)
+
+
+def test_money_that_is_gone_when_it_is_sent_is_said(tmp_path):
+    async def main(rig):
+        sender = rig.sender()
+
+        def spend(_):
+            rig.chain.balance = 10**9
+
+        with pytest.raises(InsufficientFundsError) as refused:
+            await sender.send(call(), on_signed=spend)
+        assert refused.value.available == 10**9
+        rig.chain.balance = 10**18
+
+        outcome = await sender.send(call())
+
+        assert outcome.is_resumed
+        assert actions(rig.chain) == [b"\x01"]
+
+    run(tmp_path, main)
+
+
+def test_endpoint_that_complains_of_money_without_reason_is_quoted(tmp_path):
+    async def main(rig):
+        def refuse(*_):
+            raise RpcError(-32000, "insufficient funds, I say")
+
+        rig.endpoints[0].answers["eth_sendRawTransaction"] = refuse
+
+        with pytest.raises(TransactionRefusedError, match="I say"):
+            await rig.sender().send(call())
+
+    run(tmp_path, main)
+
+
+def test_endpoint_that_wants_more_than_allowed_is_not_given_it(tmp_path):
+    async def main(rig):
+        rig.chain.floor = 10**6 * GWEI
+        sender = rig.sender(limits=FeeLimits(max_fee_per_gas=3 * GWEI))
+
+        with pytest.raises(FeeLimitError, match="max_fee_per_gas"):
+            await sender.send(call())
+        pending = await sender.pending()
+        assert pending.attempts[-1].fees.max_fee <= 3 * GWEI
+
+    run(tmp_path, main)
+
+
+def test_endpoint_that_always_wants_more_is_given_up_and_can_be_cancelled(tmp_path):
+    async def main(rig):
+        rig.chain.floor = 10**6 * GWEI
+        rig.chain.balance = 10**24
+        limits = FeeLimits(10**8 * GWEI, 10**8 * GWEI, 10**24, 10**24)
+        sender = rig.sender(limits=limits)
+        with pytest.raises(TransactionRefusedError, match="underpriced"):
+            await sender.send(call())
+        with pytest.raises(TransactionRefusedError, match="underpriced"):
+            await sender.cancel()
+        rig.chain.floor = 0
+
+        outcome = await sender.cancel()
+
+        assert outcome.is_cancelled
+        assert actions(rig.chain) == [b""]
+
+    run(tmp_path, main)
+
+
+def test_nothing_is_added_to_what_was_tried_too_often(tmp_path):
+    async def main(rig):
+        rig.chain.floor = 10**6 * GWEI
+        rig.chain.balance = 10**24
+        limits = FeeLimits(10**8 * GWEI, 10**8 * GWEI, 10**24, 10**24)
+        sender = rig.sender(limits=limits)
+        for attempt in (sender.send(call()), sender.cancel(), sender.cancel()):
+            with pytest.raises(TransactionRefusedError):
+                await attempt
+
+        assert len((await sender.pending()).attempts) == MAX_ATTEMPTS
+
+    run(tmp_path, main)
+
+
+def test_refusal_that_does_not_repeat_is_said_too(tmp_path):
+    async def main(rig):
+        task = asyncio.create_task(rig.sender().send(call()))
+        await rig.something_waits()
+        rig.chain.refused[b"\x01"] = "outbid"
+        rig.endpoints[0].answers["eth_call"] = "0x"
+
+        with pytest.raises(RevertedError, match="no reason given"):
+            await task
+
+    run(tmp_path, main)
+
+
+def test_journal_of_another_form_is_named(tmp_path):
+    async def main(rig):
+        await rig.sender().send(call(1))
+        (path,) = tmp_path.glob("*.nonces")
+        file = StateFile(path, form="psp-nonces", version=1)
+        file.save({"next_nonce": "many"})
+
+        with pytest.raises(ConfigError, match=path.name):
+            await rig.sender().pending()
 
     run(tmp_path, main)
 

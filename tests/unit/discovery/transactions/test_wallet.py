@@ -19,6 +19,7 @@ from discovery.transactions.wallet import (
 )
 from psp.crypto.keccak import keccak256
 from psp.errors import ConfigError
+from psp.runtime import keyfiles
 from psp.testing.entropy import SeededEntropy
 from psp.wire import rlp
 
@@ -67,6 +68,14 @@ def test_file_that_holds_no_private_key_is_named(tmp_path):
     with pytest.raises(ConfigError):
         Wallet.create(tmp_path / "operator.key", entropy=Zeros())
     assert not list(tmp_path.iterdir())
+
+
+def test_key_of_something_else_is_named(tmp_path):
+    path = tmp_path / "operator.key"
+    keyfiles.create(path, b"\xff" * 32, entropy=SeededEntropy(1))
+
+    with pytest.raises(ConfigError, match=r"operator.key: not a secp256k1 key"):
+        Wallet.open(path)
 
 
 def test_nothing_is_signed_without_coincurve(monkeypatch):
