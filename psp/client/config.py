@@ -12,7 +12,7 @@ from psp.wire.directory_page import DIGEST_SIZE
 _DAY = 86_400
 _RENEWED_EVERY = 3_600
 """Seconds between two descriptors of one relay, as relays publish them."""
-_PAGE_SHARE = 1.02
+_PAGE_SHARE = 1.03
 """What requests and the heads of answers add to the bytes of a listing."""
 
 
