@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,12 +16,13 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from cli.demo.plan import DEMO_NETWORK
 from psp.netdoc import trusted_file
 from psp.netdoc.trusted_file import TrustedFile
+from psp.wire.network import Network
 from tests.netns import capture, recording, sockets
 from tests.netns.recording import Link, Packet
 from tests.netns.sockets import Sockets
@@ -41,6 +43,7 @@ class Observed:
         lost: Packets that could not be recorded.
         registry: Who the relays are, for everybody to read.
         sockets: What each user's process held, every so often, by name.
+        chain_ports: Where the chain's endpoints listen.
     """
 
     report: Mapping[str, Any]
@@ -48,11 +51,17 @@ class Observed:
     lost: int
     registry: TrustedFile
     sockets: Mapping[str, list[Sockets]]
+    chain_ports: frozenset[int]
 
     @cached_property
     def udp(self) -> list[Packet]:
-        """What is not the kernel's own."""
+        """What relays and clients say."""
         return [packet for packet in self.packets if packet.kind == "udp"]
+
+    @cached_property
+    def tcp(self) -> list[Packet]:
+        """What is said to the chain's endpoints."""
+        return [packet for packet in self.packets if packet.kind == "tcp"]
 
     @cached_property
     def mid_call(self) -> tuple[float, float]:
@@ -119,7 +128,7 @@ def observe(folder: Path) -> Observed:
             stderr=output,
         )
         try:
-            looks = _watch(process, scratch, folder / "registry.json")
+            looks = _watch(process, scratch, folder)
         finally:
             process.terminate()
             process.wait()
@@ -127,25 +136,28 @@ def observe(folder: Path) -> Observed:
     if process.returncode == capture.NOT_ALLOWED:
         pytest.skip(said)
     assert (out / "report.json").exists(), said
+    report = json.loads((out / "report.json").read_text())
+    membership = tomllib.loads((folder / "client.toml").read_text())["membership"]
     return Observed(
-        json.loads((out / "report.json").read_text()),
+        report,
         recording.read(recorded),
         int(recorded.with_suffix(".lost").read_text()),
-        _read_registry(folder / "registry.json"),
+        _read_registry(folder / "registry.json", membership),
         looks,
+        frozenset(urlsplit(url).port or 0 for url in membership["rpc"]),
     )
 
 
-def _read_registry(file: Path) -> TrustedFile:
+def _read_registry(file: Path, membership: Mapping[str, Any]) -> TrustedFile:
     data = file.read_bytes()
     partners = trusted_file.signer_keys(data)
-    return trusted_file.decode(
-        data, network=DEMO_NETWORK, partners=partners, threshold=1
-    )
+    registry = bytes.fromhex(membership["registry"])
+    network = Network(membership["chain_id"], registry)
+    return trusted_file.decode(data, network=network, partners=partners, threshold=1)
 
 
 def _watch(
-    process: subprocess.Popen[bytes], scratch: Path, registry: Path
+    process: subprocess.Popen[bytes], scratch: Path, folder: Path
 ) -> dict[str, list[Sockets]]:
     """Look at the users' sockets until the demo ends."""
     faulthandler.cancel_dump_traceback_later()  # pytest's alarm, set for shorter tests
@@ -156,8 +168,9 @@ def _watch(
             with suppress(OSError):
                 looks[name].append(sockets.look(pid, time.time()))
         with suppress(OSError):  # the demo has just cleaned up
-            for file in scratch.glob("*/registry.json"):
-                shutil.copyfile(file, registry)
+            for pattern in ("*/registry.json", "*/alice/client.toml"):
+                for file in scratch.glob(pattern):
+                    shutil.copyfile(file, folder / file.name)
         with suppress(subprocess.TimeoutExpired):
             process.wait(LOOK_EVERY)
     return looks

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tests.netns.capture import HEADER
 
 IPV4 = 0x0800
+TCP = 6
 UDP = 17
 PACKET_SIZE = 1232
 BLOCK = 16
@@ -37,11 +38,11 @@ class Packet:
 
     Attributes:
         time: Unix seconds.
-        kind: Its protocols: "udp", or what else it is, in words.
+        kind: Its protocols: "udp", "tcp", or what else it is, in words.
         source: Sender's address.
         destination: Receiver's address.
-        source_port: Of UDP.
-        destination_port: Of UDP.
+        source_port: Of UDP or TCP.
+        destination_port: Of UDP or TCP.
         payload: What the UDP packet carries.
     """
 
@@ -150,9 +151,11 @@ def _packet(time: float, protocol: int, data: bytes) -> Packet:
     source, destination = (
         ".".join(map(str, data[start : start + 4])) for start in (12, 16)
     )
-    if data[9] != UDP:
+    if data[9] not in {UDP, TCP}:
         return Packet(time, f"IP protocol {data[9]}", source, destination)
     header = (data[0] & 0x0F) * 4
     from_port, to_port = struct.unpack_from("!HH", data, header)
+    if data[9] == TCP:
+        return Packet(time, "tcp", source, destination, from_port, to_port)
     payload = data[header + 8 :]
     return Packet(time, "udp", source, destination, from_port, to_port, payload)

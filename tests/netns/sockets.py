@@ -34,13 +34,13 @@ class Sockets:
         time: Unix seconds.
         ports: Local ports of the sockets in each table that has any of them.
         unnamed: Sockets of some other kind.
-        streams: TCP sockets of any process in the namespace.
+        tcp_to: Remote ports of its TCP sockets.
     """
 
     time: float
     ports: dict[str, list[int]] = field(default_factory=dict)
     unnamed: int = 0
-    streams: int = 0
+    tcp_to: frozenset[int] = frozenset()
 
 
 def find(folder: Path) -> dict[str, int]:
@@ -65,12 +65,15 @@ def look(pid: int, now: float) -> Sockets:
     rows = {table: list(_rows(pid, table)) for table in TABLES}
     held &= set(_held(pid))  # those that were open all the time
     ports: dict[str, list[int]] = {}
+    tcp_to: set[int] = set()
     for table, entries in rows.items():
-        for inode, port in entries:
+        for inode, port, remote in entries:
             if inode in held:
                 held.discard(inode)
                 ports.setdefault(table, []).append(port)
-    return Sockets(now, ports, len(held), len(rows["tcp"]) + len(rows["tcp6"]))
+                if table.startswith("tcp"):
+                    tcp_to.add(remote)
+    return Sockets(now, ports, len(held), frozenset(tcp_to))
 
 
 def _held(pid: int) -> Iterator[str]:
@@ -81,12 +84,13 @@ def _held(pid: int) -> Iterator[str]:
                 yield target[8:-1]
 
 
-def _rows(pid: int, table: str) -> Iterator[tuple[str, int]]:
+def _rows(pid: int, table: str) -> Iterator[tuple[str, int, int]]:
     path = Path(f"/proc/{pid}/net/{table}")
     if not path.exists():
         return  # not in this kernel
     for line in path.read_text().splitlines()[1:]:
         columns = line.split()
         is_inet = TABLES[table] == 9
-        port = int(columns[1].rpartition(":")[2], 16) if is_inet else 0
-        yield columns[TABLES[table]], port
+        ends = columns[1:3] if is_inet else ("0", "0")
+        local, remote = (int(end.rpartition(":")[2], 16) for end in ends)
+        yield columns[TABLES[table]], local, remote

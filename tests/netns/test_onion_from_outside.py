@@ -76,9 +76,18 @@ def test_nothing_was_missed(seen):
 
 
 def test_only_udp_between_relays_and_clients_leaves_the_processes(seen):
+    """Besides what everybody asks the chain's endpoints, over TCP."""
     known = {*seen.relay_ports.values(), *seen.client_ports.values()}
 
-    assert {packet.kind for packet in seen.packets} <= {"udp", PORT_UNREACHABLE}
+    assert {packet.kind for packet in seen.packets} <= {
+        "udp",
+        "tcp",
+        PORT_UNREACHABLE,
+    }
+    assert seen.tcp
+    for packet in seen.tcp:
+        ends = {packet.source_port, packet.destination_port}
+        assert len(ends & seen.chain_ports) == 1
     assert {p.source for p in seen.packets} == {"127.0.0.1"}
     assert {p.destination for p in seen.packets} == {"127.0.0.1"}
     assert {port for packet in seen.udp for port in packet.link} == known
@@ -120,7 +129,7 @@ def test_a_client_talks_to_its_guards_and_says_so(seen, name):
 
 
 @pytest.mark.parametrize("name", ["alice", "bob"])
-def test_a_client_holds_one_udp_socket_and_no_other_on_the_network(seen, name):
+def test_a_client_holds_one_udp_socket_and_asks_the_chain_and_nobody_else(seen, name):
     first, last = seen.mid_call
 
     all_along = seen.sockets[name]
@@ -130,9 +139,10 @@ def test_a_client_holds_one_udp_socket_and_no_other_on_the_network(seen, name):
     for look in in_call:
         assert look.ports["udp"] == [seen.client_ports[name]]
     for look in all_along:
-        assert set(look.ports) <= {"udp", "unix"}
+        assert set(look.ports) <= {"udp", "tcp", "unix"}
         assert len(look.ports.get("udp", ())) <= 1
-        assert (look.unnamed, look.streams) == (0, 0)
+        assert look.tcp_to <= seen.chain_ports
+        assert look.unnamed == 0
 
 
 def test_no_block_stands_on_two_links(seen):
