@@ -642,7 +642,7 @@ def nominate(number: uint256):
 def nominate_many(numbers: DynArray[uint256, MAX_BATCH]):
     """
     @notice Put many nodes up; those that cannot be are passed over.
-    @param numbers The nodes, at most 64, best first for the least gas.
+    @param numbers The nodes, at most 64. Least gas: only those that win, the worst of them first.
     """
     epoch: uint256 = self._epoch() + 1
     seed: bytes32 = self._open(epoch)

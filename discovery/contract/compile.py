@@ -38,8 +38,9 @@ def _compile(name: str, formats: tuple[str, ...], layout: object = None) -> Any:
     override = None
     if layout is not None:
         path = Path(f"{name}.layout.json")
+        text = json.dumps(layout) + "\n"  # hashed into the metadata of the bytecode
         override = JSONInput(
-            source_id=-1, path=path, resolved_path=path, contents="", data=layout
+            source_id=-1, path=path, resolved_path=path, contents=text, data=layout
         )
     return compile_code(
         source_path(name).read_text("utf-8"),

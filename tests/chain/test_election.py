@@ -13,6 +13,7 @@ from discovery.election import (
 )
 from tests.chain.chains import ETHER
 from tests.chain.deployment import SEATS, Deployment
+from tests.chain.elections import nominate_all, register_crowd
 
 DRAWN = 28_134_377_698_159_064_743_835_575_208_902_663
 COUNTED = 340_282_366_908_053_561_575_374_607_427_473_244_167
@@ -104,6 +105,25 @@ def test_list_has_as_many_places_as_seats(chain, seats):
     weights = dict(enumerate(stakes, start=1))
     best = elect(bytes(32), weights, seats, sortition=False)
     assert elected(deployed, deployed.epoch() + 1) == best
+
+
+@pytest.mark.timeout(120)
+def test_longest_list_is_right_at_every_depth(chain):
+    seats, nodes = 256, 290
+    deployed = Deployment.deploy(chain, seats=seats)
+    register_crowd(deployed, nodes)
+    deployed.next_epoch()
+    epoch, seed = opened(deployed)
+    order = list(range(1, nodes + 1))
+    random.Random(11).shuffle(order)
+
+    nominate_all(deployed, order)
+
+    weights = dict.fromkeys(order, ETHER)
+    best = elect(seed, weights, seats, sortition=True)
+    assert elected(deployed, epoch) == best
+    keys = deployed.read("elected", epoch)
+    assert all(keys[(n - 1) // 2] > keys[n] for n in range(1, seats))
 
 
 def test_nomination_tells_what_it_counted(either):

@@ -46,27 +46,29 @@ def test_every_function_tells_what_it_does_and_takes(name):
 
 
 @pytest.fixture
-def copied(tmp_path, monkeypatch):
-    """The compiler, over a copy of the smallest contract."""
+def run(tmp_path, monkeypatch):
+    """The program, over other texts than compiled ones."""
     (tmp_path / "artefacts").mkdir()
-    for suffix in ("Users.vy", "artefacts/Users.json"):
-        (tmp_path / suffix).write_bytes((compiler.FOLDER / suffix).read_bytes())
+    texts = dict.fromkeys(NAMES, "as it was")
     monkeypatch.setattr(compiler, "FOLDER", tmp_path)
-    monkeypatch.setattr(compiler, "NAMES", ("Users",))
+    monkeypatch.setattr(compiler, "build", texts.__getitem__)
 
-    def run(*arguments):
+    def run(*arguments, **changes):
+        texts.update(changes)
         monkeypatch.setattr(sys, "argv", ["compile", *arguments])
         return compiler.main()
 
     return run
 
 
-def test_check_tells_a_changed_source(copied, capsys):
-    assert copied("--check") == 0
-    source = compiler.source_path("Users")
-    source.write_text(source.read_text("utf-8") + "# another\n", "utf-8")
+def test_check_tells_which_artefact_is_old(run, capsys):
+    assert run() == 0
+    assert run("--check") == 0
 
-    assert copied("--check") == 1
-    assert "Users: the artefact is not what" in capsys.readouterr().err
-    assert copied() == 0
-    assert copied("--check") == 0
+    assert run("--check", Users="another") == 1
+
+    message = "Users: the artefact is not what its source compiles to\n"
+    assert capsys.readouterr().err == message
+    assert compiler.artefact_path("Users").read_text("utf-8") == "as it was"
+    assert run() == 0
+    assert run("--check") == 0
