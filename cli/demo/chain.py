@@ -45,8 +45,8 @@ POCKET_MONEY = WEI // 10
 _GAS = 700_000
 _DEPLOY_GAS = 8_000_000
 _FEES = Fees(100 * GWEI, GWEI)
-_MARGIN = 20
-"""Seconds of chain time that founding takes at most: a block is at least one."""
+_MARGIN = 2
+"""Seconds by which the list in force is older than the demo."""
 
 
 class ChainSetupError(PspError):

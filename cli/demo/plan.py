@@ -201,7 +201,13 @@ def _membership(
 
 
 def _epochs(home: Path, chain: ChainPlan) -> EpochConfig:
-    return EpochConfig(operator_key=home / chain.operator_key)
+    # Epochs of seconds: what is spread over hours elsewhere is done soon.
+    return EpochConfig(
+        operator_key=home / chain.operator_key,
+        request_spread=0.05,
+        nomination_spread=0.3,
+        revealers=2,
+    )
 
 
 def _make_relay(

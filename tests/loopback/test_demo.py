@@ -84,11 +84,25 @@ def test_the_demo_places_a_call_and_says_what_came_of_it(tmp_path):
     assert_direction(report["video"], report["audio"])
     assert_direction(report["video_back"], report["audio_back"])
     assert report["data_channel"] is True
+    _check_chain(report["chain"])
     assert report["relay_cells_forwarded"] > 1000
     _check_page((out / "report.html").read_text())
     _check_recording(out / "received.mkv")
     assert list(temporary.iterdir()) == []
     assert processes_naming(temporary) == []
+
+
+def _check_chain(chain: dict) -> None:
+    assert (chain["kind"], chain["seats"]) == ("embedded", 4)
+    assert chain["verified"] is True
+    assert chain["epoch"] >= 6
+    assert 1 <= len(chain["elected"]) <= 4
+    assert chain["replay"]["matches"] is True
+    if chain["replay"]["epoch"] == chain["epoch"]:
+        assert chain["replay"]["elected"] == sorted(chain["elected"])
+    elected = {node["id"] for node in chain["nodes"] if node["is_elected"]}
+    assert elected == set(chain["elected"])
+    assert sum(node["share"] for node in chain["nodes"]) == pytest.approx(1, abs=0.01)
 
 
 def _check_paths(report: dict) -> None:
