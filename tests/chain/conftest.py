@@ -24,8 +24,6 @@ def anvil():
     if find_anvil() is None:
         pytest.skip("anvil is not installed")
     with running_anvil() as process:
-        # it logs each call into a pipe that nobody empties
-        process.rpc("anvil_setLoggingEnabled", bool(0))
         yield Chain(process.url)
 
 

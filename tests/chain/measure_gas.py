@@ -233,7 +233,6 @@ def main():
         sys.exit("anvil is not installed: make anvil")
     process = AnvilProcess(binary, [f"--prune-history={KEPT_BLOCKS}"])
     try:
-        process.rpc("anvil_setLoggingEnabled", bool(0))
         chain = Chain(process.url)
         for account in chain.accounts[:4]:
             chain.rpc("anvil_setBalance", account, hex(10**6 * ETHER))
