@@ -2,6 +2,10 @@
 
 import enum
 
+from discovery.transactions import errors as writing
+from psp.errors import ConfigError, PspError
+from psp.runtime.quorum import ChainReadError
+
 
 class ExitCode(enum.IntEnum):
     """How a command ended."""
@@ -15,5 +19,32 @@ class ExitCode(enum.IntEnum):
     """A setting, file or port must be changed; the message says which."""
     INPUT = 4
     """An input file cannot be used."""
+    CHAIN = 5
+    """The chain cannot be read or written: endpoints do not answer, do not agree, or
+    serve another chain or another contract."""
+    FUNDS = 6
+    """The account has not enough, or a limit on fees forbids it. Nothing was sent."""
+    REFUSED = 7
+    """The contract refuses; the message says why, and what it cost if anything."""
+    PENDING = 8
+    """Sent and not mined in time; the next command of the account takes it up."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C; everything that was started has been stopped."""
+
+
+_CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCode], ...] = (
+    (ConfigError, ExitCode.CONFIG),
+    (ChainReadError, ExitCode.CHAIN),
+    ((writing.InsufficientFundsError, writing.FeeLimitError), ExitCode.FUNDS),
+    (writing.RevertedError, ExitCode.REFUSED),
+    (writing.StillPendingError, ExitCode.PENDING),
+    ((writing.NonceTakenError, writing.AccountBusyError), ExitCode.FAILED),
+    (writing.ChainError, ExitCode.CHAIN),
+    (PspError, ExitCode.FAILED),
+)
+"""The first that fits."""
+
+
+def exit_code(error: PspError) -> ExitCode:
+    """Return the exit code for an error that a command ends with."""
+    return next(code for kind, code in _CODES if isinstance(error, kind))

@@ -5,14 +5,18 @@ import sys
 import typer
 
 import cli.commands.bench
+import cli.commands.chain
 import cli.commands.demo
 import cli.commands.relay
+import cli.commands.testnet
 import cli.commands.trusted
 import cli.commands.user
+import cli.commands.wallet
 import psp
-from cli.exit_codes import ExitCode
+from cli.exit_codes import ExitCode, exit_code
+from cli.explain import explain
 from cli.output import out, print_error
-from psp.errors import ConfigError, PspError
+from psp.errors import PspError
 
 app = typer.Typer(
     name="psp",
@@ -26,6 +30,12 @@ app.command(rich_help_panel="Try it")(cli.commands.demo.demo)
 app.command("demo-peer", hidden=True)(cli.commands.demo.demo_peer)
 app.add_typer(cli.commands.user.app, name="user", rich_help_panel="Users")
 app.add_typer(cli.commands.relay.app, name="relay", rich_help_panel="Relay operators")
+for name, group in (
+    ("chain", cli.commands.chain.app),
+    ("wallet", cli.commands.wallet.app),
+    ("testnet", cli.commands.testnet.app),
+):
+    app.add_typer(group, name=name, rich_help_panel="Chain")
 app.add_typer(
     cli.commands.trusted.app, name="trusted", rich_help_panel="Trusted partners"
 )
@@ -42,12 +52,9 @@ def main() -> None:
     """Run the program; turn expected errors into one sentence and an exit code."""
     try:
         app()
-    except ConfigError as error:
-        print_error(str(error))
-        sys.exit(ExitCode.CONFIG)
     except PspError as error:
-        print_error(str(error))
-        sys.exit(ExitCode.FAILED)
+        print_error(explain(error))
+        sys.exit(exit_code(error))
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
 

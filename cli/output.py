@@ -17,9 +17,31 @@ def print_error(message: str) -> None:
     err.print(text, highlight=False, soft_wrap=True)
 
 
+def note(message: str) -> None:
+    """Print what a person should know on the way to the result, on stderr."""
+    err.print(f"[dim]{escape(message)}[/]", highlight=False, soft_wrap=True)
+
+
+def print_warning(message: str) -> None:
+    """Print a warning in a sentence on one line, on stderr."""
+    text = f"[bold yellow]warning:[/] {escape(message)}"
+    err.print(text, highlight=False, soft_wrap=True)
+
+
 def print_json(value: Mapping[str, object]) -> None:
     """Print one line of JSON on stdout."""
     out.out(json.dumps(value, separators=(",", ":")), highlight=False)
+
+
+def print_facts(
+    title: str, rows: Sequence[Sequence[str]], console: Console = out
+) -> None:
+    """Print names and values below a title, one a line, never cut."""
+    width = max((len(name) for name, _ in rows), default=0)
+    console.print(f"[bold]{escape(title)}[/]", highlight=False, soft_wrap=True)
+    for name, value in rows:
+        line = f"  {name:<{width}}  {value}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_table(

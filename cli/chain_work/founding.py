@@ -1,0 +1,132 @@
+"""Founds a network: its three contracts, and the settings that name it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cli.chain_work.amounts import ether
+from cli.chain_work.chain import Chain
+from cli.chain_work.paying import Facts, Payer
+from discovery.transactions.costs import Cost
+from discovery.transactions.deploy import (
+    DEPLOYMENT_GAS,
+    Deployed,
+    Deployment,
+    RelaysParameters,
+    deploy,
+)
+from discovery.transactions.fees import FeeLimits, check_cost, offer
+from psp.errors import ConfigError
+
+MIN_EPOCH = 16
+MAX_SECONDS = (1 << 32) - 1
+MAX_SEATS = 256
+MAX_DELAY = (1 << 16) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """What there is to do.
+
+    Attributes:
+        parameters: Of the registry.
+        record: File that says which contracts are there.
+    """
+
+    parameters: RelaysParameters
+    record: Path
+
+    def check(self) -> None:
+        """Refuse what the contract would refuse, before anything is paid for.
+
+        Raises:
+            ConfigError: With what to change.
+        """
+        p = self.parameters
+        _within("--epoch-length", p.epoch_length, MIN_EPOCH, MAX_SECONDS)
+        _within("--unbonding", p.unbonding, 2 * p.epoch_length, MAX_SECONDS)
+        _within("--seats", p.seats, 1, MAX_SEATS)
+        _within("--seed-delay", p.seed_delay, 1, MAX_DELAY)
+        if not p.min_stake:
+            raise ConfigError("--min-stake is 0; a stake of nothing buys every seat")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the record names all three contracts already."""
+        try:
+            Deployment.load(self.record)
+        except ConfigError:
+            return False
+        return True
+
+    @property
+    def facts(self) -> Facts:
+        """What cannot be changed afterwards, for people."""
+        p = self.parameters
+        draw = "drawn in proportion to stake" if p.sortition else "the largest stakes"
+        who = "by their own operators" if p.self_only else "by anybody"
+        return [
+            ("epochs", f"{p.epoch_length:,} s"),
+            ("seats", f"{p.seats}, {draw}, nominated {who}"),
+            ("smallest stake", ether(p.min_stake)),
+            ("unbonding", f"{p.unbonding:,} s"),
+            ("seed", f"{p.seed_delay} blocks after it is asked for"),
+            ("record", str(self.record)),
+        ]
+
+
+async def expected_cost(chain: Chain, payer: Payer, limits: FeeLimits) -> Cost:
+    """Return what all four transactions cost together, from what they were measured at.
+
+    They cannot be estimated before the contracts exist that the later ones name.
+
+    Raises:
+        ChainError: If no endpoint answers, a limit forbids it, or the money is missing.
+    """
+    head = await chain.endpoints.head()
+    fees = offer(head.base_fee, await chain.endpoints.tip(), limits)
+    balance = await chain.endpoints.balance(payer.wallet.address)
+    cost = Cost(DEPLOYMENT_GAS, DEPLOYMENT_GAS, head.base_fee, fees, 0, balance)
+    check_cost(cost.gas_limit, fees, limits)
+    cost.check_funds()
+    return cost
+
+
+async def found(chain: Chain, payer: Payer, founding: Founding) -> Deployed:
+    """Deploy what the record does not name yet.
+
+    Raises:
+        ChainError: If that fails; the same command goes on from there.
+    """
+    return await deploy(
+        payer.sender, chain.endpoints, founding.parameters, founding.record
+    )
+
+
+def membership_lines(chain: Chain, contracts: Deployment) -> str:
+    """Return the table of settings that names the network, as TOML."""
+    target = chain.target
+    lines = [
+        "[membership]",
+        f"chain_id = {contracts.chain_id}",
+        f'registry = "{contracts.relays.hex()}"',
+    ]
+    if all(map(_is_plain, target.rpc)):
+        urls = ", ".join(f'"{url}"' for url in target.rpc)
+        lines.append(f"rpc = [{urls}]")
+    else:
+        # What may be an account's secret is not printed.
+        lines.append("# rpc = the endpoints, three or more of different owners")
+    lines.append(f"quorum = {target.quorum}")
+    return "\n".join(lines)
+
+
+def _is_plain(url: str) -> bool:
+    """Tell whether a URL is host and port alone, so that it holds no secret."""
+    parts = urlsplit(url)
+    return parts.path in {"", "/"} and not (parts.query or parts.username)
+
+
+def _within(option: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{option} is {value}; it goes from {low:,} to {high:,}")
