@@ -1,14 +1,30 @@
-"""The listings of the last hand-overs, and the differences between them. Pure."""
+"""The listings of the last hand-overs, and the differences between them. Pure.
+
+Records that two listings have in common are held once: 32 listings of 10,000 nodes take
+little more than one.
+"""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from psp.crypto.primitives import sha256
+from psp.directory.chain.records import split_listing
 from psp.directory.difference import difference
-from psp.directory.listing import Snapshot
+from psp.directory.listing import Snapshot, snapshot_name
 from psp.errors import DecodeError
 
 MAX_DIFFERENCES = 16
 """Kept ready; a difference of 10,000 records takes 40 ms to make."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    name: bytes
+    records: tuple[bytes, ...]
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.records)
 
 
 class Listings:
@@ -21,7 +37,8 @@ class Listings:
             kept: How many at most; the oldest goes first.
         """
         self._kept = kept
-        self._held: OrderedDict[bytes, Snapshot] = OrderedDict()
+        self._held: OrderedDict[bytes, _Listing] = OrderedDict()
+        self._served = b""
         self._current: Snapshot | None = None
         self._differences: OrderedDict[bytes, Snapshot] = OrderedDict()
         self._by_base: dict[bytes, bytes] = {}
@@ -36,10 +53,18 @@ class Listings:
         return self._held[digest].data
 
     def add(self, listing: bytes) -> bytes:
-        """Hold a listing and return its SHA-256."""
+        """Hold a listing and return its SHA-256.
+
+        Raises:
+            DecodeError: If it is none.
+        """
         digest = sha256(listing)
         if digest not in self._held:
-            self._held[digest] = Snapshot(listing)
+            newest = next(reversed(self._held.values()), None)
+            known = {} if newest is None else {raw: raw for raw in newest.records}
+            raws = (node.raw for node in split_listing(listing))
+            records = tuple(known.get(raw, raw) for raw in raws)
+            self._held[digest] = _Listing(snapshot_name(listing), records)
         self._held.move_to_end(digest)
         while len(self._held) > self._kept:
             self._held.popitem(last=False)
@@ -47,9 +72,9 @@ class Listings:
 
     def serve(self, digest: bytes) -> None:
         """Serve this listing from now on, if it is held."""
-        snapshot = self._held.get(digest)
-        if snapshot is not None and snapshot is not self._current:
-            self._current = snapshot
+        if digest in self._held and digest != self._served:
+            self._served = digest
+            self._current = Snapshot(self._held[digest].data)
             self._by_base.clear()
 
     def listing(self) -> Snapshot | None:

@@ -163,7 +163,7 @@ class HandOverService:
         if view is None:
             return
         start = rules_of(view).period_start(view.timestamp)
-        if start <= max(self._passed, 0 if newest is None else newest.start):
+        if start <= self._passed or self._has(newest, start):
             return
         hand_over, listing = await self._read(start, view)
         if hand_over is None:
@@ -173,6 +173,13 @@ class HandOverService:
         self.stats.opened += 1
         self._failures, self._next_fetch = 0, self._soon()
         self.desk.follow()
+
+    def _has(self, newest: HandOver | None, start: UnixTime) -> bool:
+        """Tell whether the body of a period and its listing are there."""
+        if newest is None or newest.start < start:
+            return False
+        held = self.desk.listings.digests
+        return newest.start > start or newest.listing_digest in held
 
     async def _read(
         self, start: UnixTime, view: ChainView
@@ -297,14 +304,15 @@ class HandOverService:
 
     def _save(self, held: list[HandOver]) -> None:
         listings = self.desk.listings
-        kept = {self._listing_file(digest): digest for digest in listings.digests}
+        newest = listings.digests[-self._config.listings_on_disk :]
+        kept = {self._listing_file(digest): digest for digest in newest}
         for path, digest in kept.items():
             if not path.exists():
                 private_files.replace(path, listings.get(digest))
         self._state.save(
             {
                 "hand_overs": [hand_over.encode().hex() for hand_over in held],
-                "listings": [digest.hex() for digest in listings.digests],
+                "listings": [digest.hex() for digest in newest],
             }
         )
         for path in self._state_dir.glob(_LISTING_FILE.format("*")):
@@ -327,7 +335,7 @@ class HandOverService:
             if hand_over.network == self._registry.network:
                 self.desk.collector.open(hand_over)
         for digest in digests:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, DecodeError):  # it can be done without
                 path = self._listing_file(digest)
                 self.desk.listings.add(private_files.read(path, MAX_LISTING_BYTES))
         self.desk.follow()

@@ -98,6 +98,7 @@ class ClientConfig:
         path: Rules for choosing relays.
         presence: How a presence is kept up.
         directory: How often to look which relays run.
+        snapshot: How the chain's list is kept fresh without an endpoint.
     """
 
     membership: MembershipConfig
@@ -107,3 +108,4 @@ class ClientConfig:
     path: PathConfig = field(default_factory=PathConfig)
     presence: AnnouncerConfig = field(default_factory=AnnouncerConfig)
     directory: DirectoryConfig = field(default_factory=DirectoryConfig)
+    snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)

@@ -1,9 +1,12 @@
 """Listings and what leads from one to the next."""
 
+import pytest
+
 from discovery.handover.listings import MAX_DIFFERENCES, Listings
 from psp.crypto.primitives import sha256
 from psp.directory.difference import patched
 from psp.directory.listing import Snapshot
+from psp.errors import DecodeError
 from psp.testing.chain import MemoryContracts
 from psp.testing.entropy import SeededEntropy
 
@@ -100,3 +103,17 @@ def test_differences_are_bounded():
 
     assert held.difference(first.name) is None
     assert held.difference(NAMES[0]).data == first.data
+
+
+def test_what_two_listings_have_in_common_is_held_once():
+    held = holding(*BOOK, kept=20)
+    records = [listing.records for listing in held._held.values()]
+
+    first = {id(record) for record in records[0]}
+    assert first <= {id(record) for record in records[-1]}
+    assert held.get(sha256(BOOK[0])) == BOOK[0]
+
+
+def test_what_is_no_listing_is_refused():
+    with pytest.raises(DecodeError):
+        holding(b"junk")

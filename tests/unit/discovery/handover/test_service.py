@@ -30,6 +30,7 @@ from psp.wire.directory_service import DIRECTORY_SERVICE
 
 LENGTH = 1_200
 LISTS = {4: [1, 2, 3], 5: [4, 5, 6], 6: [1, 2, 3], 7: [4, 5, 6]}
+CONFIG = HandOverConfig()
 LOG = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
 
 
@@ -51,11 +52,12 @@ class Members:
 class Fleet:
     """A hand-over service on each of some nodes."""
 
-    def __init__(self, tmp_path, lists=LISTS, numbers=range(1, 13)):
+    def __init__(self, tmp_path, lists=LISTS, numbers=range(1, 13), config=CONFIG):
         self.chain = Succession(lists, epoch_length=LENGTH, unbonding=7 * LENGTH)
         self.links = MemoryLinks()
         self.links.latency = lambda: 0.02
         self.tmp_path = tmp_path
+        self.config = config
         self.members = Members(self.chain)
         self.blind = set()
         self.services = {}
@@ -74,7 +76,7 @@ class Fleet:
             return chain.view_at(start)
 
         service = HandOverService(
-            HandOverConfig(),
+            self.config,
             identity=key,
             registry=self.members,
             view=lambda: chain.at(self.epoch),
@@ -254,6 +256,33 @@ def test_a_restart_forgets_nothing(folder):
     kept, *outcomes = simulate(second)
     assert kept == [[5, 6], [5, 6]]
     assert outcomes == [Outcome.COMPLETE, Outcome.COMPLETE]
+
+
+def test_old_listings_go_from_the_disk_and_a_lost_one_is_read_again(folder):
+    config = HandOverConfig(listings_on_disk=1)
+
+    async def first():
+        async with Fleet(folder, config=config) as fleet:
+            await fleet.until(5, 60)
+            fleet.chain.contracts.add_node(SeededEntropy("new"))
+            await fleet.until(6, 60)
+
+    async def second():
+        fleet = Fleet(folder, config=config, numbers=[1])
+        lost = fleet.services[1].desk.listings.listing()
+        await fleet.until(6)
+        fleet.chain.contracts.add_node(SeededEntropy("new"))
+        await fleet.services[1].sweep()
+        return fleet, lost, fleet.services[1].desk.listings.listing()
+
+    simulate(first)
+    (kept,) = (folder / "1").glob("*.listing")
+    kept.unlink()
+    fleet, lost, found = simulate(second)
+
+    assert lost is None
+    assert found.data == fleet.chain.at(6).listing
+    assert fleet.complete(1) == [5, 6]
 
 
 def test_a_node_never_signs_two_bodies_of_one_period(folder):
