@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cli.output import print_json, print_table
+from cli.output import err, print_json, print_table
+from psp.errors import PspError
 
 app = typer.Typer(
     help="Measure on this machine. Compare ratios, not figures of different days.",
@@ -29,6 +30,33 @@ def circuit(*, json_output: Json = False) -> None:
     from cli.bench.circuit import run  # noqa: PLC0415 - starts processes
 
     _print("psp bench circuit", run(), json_output=json_output)
+
+
+@app.command()
+def directory(
+    *,
+    nodes: Annotated[
+        int | None,
+        typer.Option(min=40, max=65_536, help="Nodes; 10,000, without anvil 400."),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """Seconds, bytes and gas of a directory on a chain: on anvil, if there is one."""
+    from cli.bench.directory import run  # noqa: PLC0415 - starts processes
+    from discovery.devchain.anvil import VARIABLE, find_anvil  # noqa: PLC0415
+    from discovery.devchain.process import ChainError  # noqa: PLC0415
+
+    def say(what: str) -> None:
+        err.print(what, highlight=False)
+
+    anvil = find_anvil()
+    if anvil is None:
+        say(f"no anvil ({VARIABLE}, PATH): the embedded chain is measured instead")
+    try:
+        figures = run(nodes, anvil=anvil, say=say)
+    except ChainError as error:
+        raise PspError(f"the chain failed: {error}") from error
+    _print("psp bench directory", figures, json_output=json_output)
 
 
 def _print(title: str, figures: Mapping[str, object], *, json_output: bool) -> None:
