@@ -137,7 +137,8 @@ class Client:
             ConfigError: If the client has no identity or it is not registered.
         """
         identity = self._own_identity()
-        if not self._registry.has_user(identity.user_id):
+        is_known = self._registry.has_user(identity.user_id)
+        if self._membership.knows_users and not is_known:
             raise ConfigError(
                 "this identity is not registered; register it on the chain (psp user "
                 "register), or have a trusted partner add it"

@@ -142,6 +142,12 @@ class ChainMembership:
         self._first_look: asyncio.Task[bool] | None = None
 
     @property
+    def knows_users(self) -> bool:
+        """Whether the list of users was read; snapshots come without."""
+        view = self.registry.view
+        return view is None or view.users is not None
+
+    @property
     def is_verified(self) -> bool:
         """Whether this process has itself proven the registry in use, all of it."""
         return (
@@ -204,7 +210,8 @@ class ChainMembership:
         Returns:
             Whether the registry changed.
         """
-        return self._adopt(view, None, is_full_quorum=False)
+        # Two thirds of a list and a partner stand for it: all that there is to ask.
+        return self._adopt(view, None, is_full_quorum=True)
 
     async def follow(self, on_change: Callable[[], None]) -> None:
         """Look again and again; call ``on_change`` after each change."""

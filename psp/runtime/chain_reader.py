@@ -47,6 +47,7 @@ from psp.runtime.quorum import (
     Rpc,
 )
 from psp.runtime.rpc import RpcError, RpcUnavailableError
+from psp.units import UnixTime
 from psp.wire.network import Network
 
 ItemT = TypeVar("ItemT")
@@ -172,26 +173,28 @@ class ChainReader:
         """
         return (await self._rpc.at(height)).header
 
-    async def view_at_epoch(
-        self, epoch: int, previous: ChainView | None = None
+    async def view_at(
+        self, start: UnixTime, previous: ChainView | None = None
     ) -> ChainView | None:
-        """Return the registry at an epoch's anchor: its first finalised block.
+        """Return the registry at the first finalised block not before a time.
+
+        Args:
+            start: Such as an epoch's beginning; every honest reader gets the same view.
+            previous: An earlier view: only differences are read.
 
         Raises:
             ChainReadError: If it cannot be read now.
         """
-        newest = await self._rpc.newest()
-        state = checked_state(await self.prove_relays(newest.header), newest.header)
-        start = layout.epoch_start(epoch, state.genesis, state.epoch_length)
-        if newest.header.timestamp < start:
+        newest = (await self._rpc.newest()).header
+        if newest.timestamp < start:
             return None
-        height = await self.first_block(start, newest.header)
+        height = await self.first_block(start, newest)
         reading = await self.read(previous, height=height)
         before = await self._rpc.at(height - 1) if height else None
         if reading.view.timestamp < start or (
             before is not None and before.header.timestamp >= start
         ):
-            raise ChainReadError(f"no agreement on the first block of epoch {epoch}")
+            raise ChainReadError("no agreement on the first block after a time")
         return reading.view
 
     async def first_block(self, start: int, newest: BlockHeader) -> int:
@@ -214,7 +217,7 @@ class ChainReader:
                     low = middle + 1
             return low
 
-        return await self._rpc.ask_any(search, "the first block of an epoch")
+        return await self._rpc.ask_any(search, "the first block after a time")
 
     # ---- proofs
 

@@ -130,6 +130,11 @@ class Membership(Protocol):
         """Where the registry comes from and how it stands, in a sentence."""
         ...
 
+    @property
+    def knows_users(self) -> bool:
+        """Whether the registry can tell who is a registered user."""
+        ...
+
     def file(self) -> bytes | None:
         """Return the trusted partners' file in use, to serve to others; None without."""
         ...
@@ -152,7 +157,10 @@ class FileMembership:
 
     Attributes:
         registry: What the file says.
+        knows_users: Always.
     """
+
+    knows_users = True
 
     def __init__(
         self,
