@@ -41,8 +41,8 @@ class EpochConfig:
     margin: Seconds = Seconds(300.0)
     margin_share: float = 0.05
     request_spread: float = 0.1
-    revealers: int = 8
+    revealers: int = 6
     nomination_spread: float = 0.8
     shortest_poll: Seconds = Seconds(1.0)
     longest_poll: Seconds = Seconds(300.0)
-    polls_per_epoch: int = 40
+    polls_per_epoch: int = 12

@@ -32,6 +32,9 @@ from psp.units import Seconds
 _COUNTED = (RevertedError, NonceTakenError)
 """What uses up a try: the chain was reached and something came of it."""
 
+_SETTLED = {Reason.NOMINATED, Reason.OUTBID, Reason.TRIES_SPENT, Reason.TOO_LATE}
+"""What nothing in this epoch can change any more."""
+
 _SPARE_GAS = 80_000
 """For a nomination: others move the heap before our turn, eight levels at most."""
 
@@ -136,6 +139,10 @@ class EpochService:
         seen = await self._source.observe(self._number())
         self._turn_to(seen.epoch)
         action = self._driver.next(seen)
+        if action.kind is not Kind.WAIT and action.reason not in _SETTLED:
+            # Somebody may have been faster, or filled the account.
+            seen = await self._source.observe(self._number(), is_fresh=True)
+            action = self._driver.next(seen)
         self._note(action)
         call = self._call(action, seen)
         if call is not None:
@@ -162,12 +169,13 @@ class EpochService:
     async def _send(
         self, sender: Sender, kind: Kind, call: Call, seen: Observation
     ) -> None:
+        self._source.forget()
         try:
             # An estimate runs on the newest block, where the seed is not due yet.
-            gas = BUSY_GAS
-            if kind is not Kind.REVEAL_SEED:
-                gas = (await sender.estimate(call)).gas_limit + _SPARE_GAS
-            outcome = await sender.send(call, gas=gas, period=seen.epoch)
+            gas = BUSY_GAS if kind is Kind.REVEAL_SEED else None
+            outcome = await sender.send(
+                call, gas=gas, spare_gas=_SPARE_GAS, period=seen.epoch
+            )
         except (ChainError, ConfigError) as error:
             if isinstance(error, _COUNTED):
                 self._driver.tried(kind, seen)

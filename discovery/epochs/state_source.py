@@ -5,7 +5,7 @@ endpoints say. Endpoints that lie together can cost a few fees or make this rela
 nomination; they cannot elect anybody, and nothing read here reaches a circuit.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 from discovery.epochs.observation import Node, Observation, Parameters
@@ -21,6 +21,19 @@ sinks through a heap of 256 took less than this."""
 _ACTIVE = 1
 _OWNER = (1 << 160) - 1
 _STATUS = 0xF
+
+
+@dataclass(frozen=True, slots=True)
+class _Slow:
+    """What hardly changes within an epoch; see `Observation`."""
+
+    epoch: int
+    number: int | None
+    node: Node | None = None
+    nodes: int = 0
+    stake: int = 0
+    balance: int = 0
+    cost: int | None = None
 
 
 class StateSource:
@@ -43,6 +56,7 @@ class StateSource:
         self._limits = limits
         self._book: bytes | None = None
         self._parameters: Parameters | None = None
+        self._slow: _Slow | None = None
 
     async def epoch(self) -> int:
         """Return the present epoch.
@@ -63,11 +77,17 @@ class StateSource:
             self._parameters = await self._read_parameters()
         return self._parameters
 
-    async def observe(self, number: int | None) -> Observation:
+    async def observe(
+        self, number: int | None, *, is_fresh: bool = False
+    ) -> Observation:
         """Return the chain as it is now.
+
+        What hardly changes within an epoch - node, counts, money - is read at its first
+        look and then only when asked to: relays that wait for a block look often.
 
         Args:
             number: Of this relay's node; None if it is not registered.
+            is_fresh: Read everything anew.
 
         Raises:
             ChainError: If no endpoint answers, or there is no registry.
@@ -75,37 +95,44 @@ class StateSource:
         parameters = await self.parameters()
         head = await self._endpoints.head()
         epoch = parameters.epoch(head.timestamp)
-        target, seed = await self._read("seed_of", epoch + 1, block=head.number)
-        bare = Observation(
-            height=head.number,
+        slow = self._slow
+        if is_fresh or slow is None or (slow.epoch, slow.number) != (epoch, number):
+            slow = await self._read_slow(epoch, number, head)
+            self._slow = slow
+        block = head.number
+        target, seed = await self._read("seed_of", epoch + 1, block=block)
+        is_open = any(seed) or not parameters.is_drawn
+        return Observation(
+            height=block,
             timestamp=head.timestamp,
             parameters=parameters,
-            node=None,
-            nodes=0,
-            stake=0,
+            node=slow.node,
+            nodes=slow.nodes,
+            stake=slow.stake,
             target=target,
             seed=seed if any(seed) else None,
-            keys=(),
-            balance=0,
-            cost=None,
+            keys=await self._read("elected", epoch + 1, block=block) if is_open else (),
+            balance=slow.balance,
+            cost=slow.cost,
         )
-        if number is None:
-            return bare
-        return await self._with_node(bare, number, head)
 
-    async def _with_node(
-        self, bare: Observation, number: int, head: Head
-    ) -> Observation:
-        block = head.number
+    def forget(self) -> None:
+        """Read everything anew at the next look: we are changing it ourselves."""
+        self._slow = None
+
+    async def _read_slow(self, epoch: int, number: int | None, head: Head) -> _Slow:
+        if number is None:
+            return _Slow(epoch, None)
         book = await self._find_book()
-        return replace(
-            bare,
+        block = head.number
+        return _Slow(
+            epoch,
+            number,
             node=await self._read_node(book, number, block),
             nodes=await self._endpoints.read(
                 "NodeBook", book, "node_count", block=block
             ),
             stake=await self._endpoints.balance(self._relays),
-            keys=await self._read("elected", bare.epoch + 1, block=block),
             balance=await self._endpoints.balance(self._account),
             cost=await self._cost(head),
         )

@@ -24,7 +24,9 @@ class SenderConfig:
 
     Attributes:
         confirmations: Blocks it must be deep, its own included.
-        poll_every: Seconds between looks for its receipt.
+        first_poll: Seconds before the second look for its receipt; twice that before
+            each further one, up to
+        poll_every: seconds.
         send_again_after: Seconds after which the same bytes are sent again: endpoints
             forget what waits.
         replace_after: Seconds, and
@@ -32,18 +34,19 @@ class SenderConfig:
             offers an eighth more.
         give_up_after: Seconds after which the caller is told that it is still pending.
         lock_wait: Seconds for another process to be done with the account.
-        taken_after: Looks in a row that must find the nonce used and no receipt of
-            ours: an endpoint's index of receipts may lag behind its state.
+        taken_after: Seconds through which every look must find the nonce used and no
+            receipt of ours: an endpoint's index of receipts may lag behind its state.
         catch_up: Seconds for endpoints to show what was mined; they lag by a block or
             two.
     """
 
     confirmations: int = 1
-    poll_every: Seconds = Seconds(1.0)
+    first_poll: Seconds = Seconds(0.1)
+    poll_every: Seconds = Seconds(2.0)
     send_again_after: Seconds = Seconds(15.0)
     replace_after: Seconds = Seconds(60.0)
     replace_after_blocks: int = 4
     give_up_after: Seconds = Seconds(600.0)
     lock_wait: Seconds = Seconds(60.0)
-    taken_after: int = 4
+    taken_after: Seconds = Seconds(20.0)
     catch_up: Seconds = Seconds(30.0)

@@ -27,6 +27,7 @@ class Cost:
         fees: What would be offered.
         value: Wei sent along.
         balance: Wei on the account.
+        height: Of the newest block.
     """
 
     gas: int
@@ -35,6 +36,7 @@ class Cost:
     fees: Fees
     value: int
     balance: int
+    height: int = 0
 
     @property
     def expected(self) -> int:

@@ -21,7 +21,7 @@ from discovery.transactions.fees import FeeLimits, Fees, bump, check_cost
 from discovery.transactions.journal import Attempt, Journal, Pending
 from discovery.transactions.wallet import Transaction, Wallet
 from psp.runtime.statefile import JsonValue
-from psp.units import Monotonic
+from psp.units import Monotonic, Seconds
 
 
 class Following:
@@ -49,14 +49,13 @@ class Following:
         self._limits = limits
         self._config = config
         self._was_taken = False
-        self._looks_gone = 0
+        self._gone_since: Monotonic | None = None
 
     async def begin(
         self, nonce: int, call: Call, cost: Cost, period: int | None
     ) -> bytes:
         """Sign an action and write it down; return the hash of the transaction."""
-        height = (await self._endpoints.head()).number
-        attempt = self._sign(nonce, call, cost.gas_limit, cost.fees, height)
+        attempt = self._sign(nonce, call, cost.gas_limit, cost.fees, cost.height)
         self.journal.begin(nonce, call, attempt, period=period)
         await self._save(self.journal.to_state())
         return attempt.hash
@@ -86,6 +85,7 @@ class Following:
             ChainUnreachableError: If no endpoint answers in time.
         """
         start = again = self._endpoints.now()
+        pause = self._config.first_poll
         trouble: ChainError = StillPendingError(
             self._pending.call.what, self._pending.nonce
         )
@@ -107,7 +107,8 @@ class Following:
                 raise refusal
             if now - start >= self._config.give_up_after:
                 raise trouble
-            await self._endpoints.pause(self._config.poll_every)
+            await self._endpoints.pause(pause)
+            pause = Seconds(min(2 * pause, self._config.poll_every))
 
     async def send_settled(self, *, from_nonce: int) -> None:
         """Send mined transactions again that a reorganisation may have dropped."""
@@ -161,18 +162,27 @@ class Following:
         receipt = await self._endpoints.receipt(hashes)
         if receipt is None:
             mined = await self._endpoints.mined_nonce(self._wallet.address)
-            self._looks_gone = self._looks_gone + 1 if mined > pending.nonce else 0
-            if self._looks_gone >= self._config.taken_after:
-                self.journal.lose()
-                await self._save(self.journal.to_state())
-                raise NonceTakenError(pending.nonce)
-            return None
-        self._looks_gone = 0
+            if not self._is_gone(is_used=mined > pending.nonce):
+                return None
+            self.journal.lose()
+            await self._save(self.journal.to_state())
+            raise NonceTakenError(pending.nonce)
+        self._gone_since = None
         if self._config.confirmations > 1:
             height = (await self._endpoints.head()).number
             if height - receipt.block + 1 < self._config.confirmations:
                 return None
         return receipt
+
+    def _is_gone(self, *, is_used: bool) -> bool:
+        """Tell whether the nonce has been used for long without a receipt of ours."""
+        now = self._endpoints.now()
+        if not is_used:
+            self._gone_since = None
+        elif self._gone_since is None:
+            self._gone_since = now
+        since = self._gone_since
+        return since is not None and now - since >= self._config.taken_after
 
     async def _settle(self, receipt: Receipt, *, is_resumed: bool) -> Outcome:
         pending = self._pending

@@ -113,6 +113,7 @@ class Sender:
         call: Call,
         *,
         gas: int | None = None,
+        spare_gas: int = 0,
         period: int | None = None,
         on_signed: Callable[[bytes], None] | None = None,
     ) -> Outcome:
@@ -121,6 +122,7 @@ class Sender:
         Args:
             call: What to do.
             gas: Its gas limit, if the caller knows better than an estimate can.
+            spare_gas: Units on top of what an estimate says.
             period: Whose budget pays; None for no period's.
             on_signed: Told the hash of the first transaction that is sent for it.
 
@@ -145,7 +147,8 @@ class Sender:
             if earlier is not None and earlier.call.is_same_action(call):
                 return await self._checked(earlier)
             journal = following.journal
-            cost = await self._cost(call, gas, spent=journal.spent_in(period))
+            spent = journal.spent_in(period)
+            cost = await self._cost(call, gas, spent=spent, spare=spare_gas)
             nonce = await self._choose_nonce(following)
             transaction = await following.begin(nonce, call, cost, period)
             if on_signed is not None:
@@ -186,7 +189,9 @@ class Sender:
             # It never happened and never will: whoever wants it asks again.
             return None
 
-    async def _cost(self, call: Call, gas: int | None, *, spent: int) -> Cost:
+    async def _cost(
+        self, call: Call, gas: int | None, *, spent: int, spare: int = 0
+    ) -> Cost:
         head = await self._endpoints.head()
         fees = offer(head.base_fee, await self._endpoints.tip(), self._limits)
         balance = await self._endpoints.balance(self.address)
@@ -196,13 +201,21 @@ class Sender:
         limit = gas
         if gas is None:
             gas = await self._endpoints.estimate(call, self.address)
-            limit = gas_limit(gas, head.gas_limit)
+            limit = min(gas_limit(gas, head.gas_limit) + spare, head.gas_limit)
         if gas > head.gas_limit:
             # Signed, it would keep its nonce from everything else.
             raise TransactionRefusedError(
                 f"{gas} units of gas are more than a block has"
             )
-        cost = Cost(gas, limit or gas, head.base_fee, fees, call.value, balance)
+        cost = Cost(
+            gas,
+            limit or gas,
+            head.base_fee,
+            fees,
+            call.value,
+            balance,
+            height=head.number,
+        )
         check_cost(cost.gas_limit, fees, self._limits, spent=spent)
         cost.check_funds()
         return cost
@@ -230,13 +243,18 @@ class Sender:
         return outcome
 
     async def _reason(self, outcome: Outcome) -> str:
-        """Return why the contract refused, by calling it on the block before."""
-        block = outcome.receipt.block - 1
-        try:
-            await self._endpoints.try_call(outcome.call, self.address, block=block)
-        except RevertedError as error:
-            return error.reason
-        return "no reason given; others may have been faster, or the gas ran out"
+        """Return why the contract refused, by calling it again around its block.
+
+        What is refused on the block before was so from the start; what is refused only
+        behind its block came after somebody else in it.
+        """
+        block = outcome.receipt.block
+        for height in (block - 1, block):
+            try:
+                await self._endpoints.try_call(outcome.call, self.address, block=height)
+            except RevertedError as error:
+                return error.reason
+        return "no reason given; perhaps the gas ran out"
 
     # ---- files
 

@@ -22,7 +22,9 @@ SEATS = 3
 BLOCK = 12
 """Seconds."""
 
-SENDING = SenderConfig(poll_every=0.01, lock_wait=5.0, give_up_after=10.0)
+SENDING = SenderConfig(
+    first_poll=0.01, poll_every=0.1, lock_wait=5.0, give_up_after=10.0
+)
 
 
 class Network:

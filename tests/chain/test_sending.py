@@ -27,7 +27,7 @@ from psp.runtime.rpc import RpcEndpoint, new_session
 async def main(url, chain_id, key, secret, *targets):
     async with new_session(1) as session:
         endpoints = Endpoints([RpcEndpoint(url, session)], int(chain_id))
-        config = SenderConfig(poll_every=0.01, lock_wait=20)
+        config = SenderConfig(first_poll=0.01, poll_every=0.1, lock_wait=20)
         wallet = Wallet(bytes.fromhex(secret))
         sender = Sender(wallet, endpoints, Path(key), config=config)
         print("ready", flush=True)

@@ -80,7 +80,7 @@ def test_few_of_many_relays_draw_the_seed_at_once_and_nobody_waits_long():
         kinds = [m.next(replace(seen, height=height)).kind for m in machines]
         return kinds.count(Kind.REVEAL_SEED)
 
-    assert 2 <= ready(100) <= 20
+    assert 1 <= ready(100) <= 20
     assert ready(101) <= 40
     assert ready(104) == 1_000
 

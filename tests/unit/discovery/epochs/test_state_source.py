@@ -51,6 +51,45 @@ def test_everything_is_read_at_one_block():
     assert chain.blocks_asked == {"latest", "0x5"}
 
 
+def test_what_hardly_changes_is_read_once_an_epoch_unless_asked_for():
+    chain = RegistryChain()
+
+    async def main(_):
+        reader = source(chain)
+        await reader.observe(7)
+        chain.values["weights"] = ([1],)
+        asked = len(chain.endpoint.asked)
+        old = await reader.observe(7)
+        assert old.node.weight_word == WORD
+        assert len(chain.endpoint.asked) == asked + 2
+
+        assert (await reader.observe(7, is_fresh=True)).node.weight_word == 1
+        chain.values["weights"] = ([4],)
+        reader.forget()
+        assert (await reader.observe(7)).node.weight_word == 4
+        assert (await reader.observe(None)).node is None
+        chain.values["weights"] = ([2],)
+        assert (await reader.observe(7)).node.weight_word == 2
+        chain.values["weights"] = ([3],)
+        chain.payments.blocks[-1].timestamp += LENGTH
+        assert (await reader.observe(7)).node.weight_word == 3
+
+    chain.payments.mine()
+    run_simulation(main)
+
+
+def test_list_is_read_when_it_is_being_made():
+    chain = RegistryChain()
+    chain.values["elected"] = ([1, 2],)
+    assert observe(chain).keys == ()
+
+    parameters = list(chain.values["parameters"])
+    parameters[6] = False
+    chain.values["parameters"] = tuple(parameters)
+
+    assert observe(chain).keys == (1, 2)
+
+
 def test_seed_that_is_not_drawn_is_none():
     assert observe(RegistryChain()).seed is None
 
