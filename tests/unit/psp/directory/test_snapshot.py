@@ -162,6 +162,15 @@ def test_a_list_of_the_right_epoch_with_other_numbers_does_not_hand_over():
     assert reasons(refused) == [Refusal.NOT_NEXT]
 
 
+def test_the_same_nodes_elected_for_another_epoch_do_not_hand_over_for_this_one():
+    chain = Succession({4: [1, 2, 3], 5: [4, 5, 6], 6: [1, 2, 3], 7: [4, 5, 6]})
+    verifier = SnapshotVerifier(hand_over_of(chain.at(4)))
+
+    refused = verifier.follow([[chain.hand_over(7, [1, 2, 3, 11])]], now(7))
+
+    assert reasons(refused) == [Refusal.NOT_NEXT]
+
+
 # ---- what is refused
 
 
