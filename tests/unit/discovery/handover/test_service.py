@@ -350,16 +350,17 @@ def test_while_nobody_is_elected_there_is_nothing_to_hand_over(folder):
 
 def test_what_cannot_be_kept_is_not_signed_for_others(folder):
     async def main():
-        fleet = Fleet(folder)
-        for number in (1, 2, 3):
-            (folder / str(number)).mkdir(mode=0o700)
-            (folder / str(number) / "hand-overs.json").mkdir()  # in the way
-        async with fleet:
-            await fleet.until(5, 300)
+        async with Fleet(folder) as fleet:
+            await fleet.until(5, -5)
+            files = [folder / str(n) / "hand-overs.json" for n in (1, 2, 3)]
+            for path in files:
+                path.unlink()
+                path.mkdir()  # in the way
+            await fleet.until(5, 60)
             during = fleet.complete(8), dict(fleet.services[1].stats.pushed)
-            for number in (1, 2, 3):
-                (folder / str(number) / "hand-overs.json").rmdir()
-            await fleet.until(5, 1_000)
+            for path in files:
+                path.rmdir()
+            await fleet.until(5, 600)
             return during, fleet.complete(8)
 
     (complete, pushed), after = simulate(main)
