@@ -171,6 +171,12 @@ class BenchRegistry:
             self._say(f"changing {part[-1] // step + 1} of {count} onion keys")
         self._blocks.finish()
 
+    def vote(self) -> None:
+        """Have an owner add to his stake: the elections' storage changes."""
+        node = self._nodes[0]
+        self._blocks.fill([(node.owner, self._contract.vote(node.number, value=WEI))])
+        self._blocks.finish()
+
     def begin_epoch(self) -> None:
         """Go to the next epoch, in which the list made in this one is in force."""
         self._blocks.mine(at=epoch_start(self._epoch() + 1, self._genesis, EPOCH))

@@ -10,8 +10,8 @@
     the directory server and a client's gathering: bytes (`descriptor_traffic`)
 
 Assumptions: in an epoch, a day, a tenth of all records changes (onion keys live one to
-four weeks) and so does the list; descriptors are renewed every hour; a client looks at
-the chain as often as its settings say unless changed. Bytes are those of answers and
+four weeks) and so does the list; descriptors are renewed every hour; whenever a client
+looks at the chain an hour's changes and a vote have come. Bytes are those of answers and
 messages, answers of the chain compressed by gzip, whether or not the chain does so:
 HTTP, TLS and the padding of packets are left out (but see ``…_packet_bytes``). So is the
 list of users, which those who are registered read as well: 128 bytes for each, packed
@@ -50,6 +50,8 @@ CHANGED = 0.1
 
 _QUORUM, _ENDPOINTS = 2, 3
 _GAS_SIZES = (100, 1_000)
+_BUSY_LOOKS = 24
+"""Parts of a day whose changes one look finds."""
 _STARTS = 3
 _SMALL = 100
 """Nodes on the embedded chain whose memory is taken."""
@@ -71,7 +73,8 @@ class _Followed:
     first: FirstReading
     parts: Parts
     whole: Weights
-    poll: Weights
+    idle: Weights
+    busy: Weights
     epoch: Weights
 
 
@@ -95,6 +98,7 @@ def run(
       chain sent the first reading, listings of all that were asked.
     * ``reader_rss_mb``, ``reader_peak_mb``: memory of a reader process that holds all.
     * ``bootstrap_bytes``, ``steady_day_bytes`` and their parts: what a client fetches.
+      ``idle_look_bytes``: a look at the chain when nothing but blocks has come.
     * ``election_gas``: nominating 32 in one transaction, into used words, at the full
       size; ``…_at_100`` and ``…_at_1000``; ``…_spread``: the largest over the
       smallest, less 1. ``nominate_gas`` in the same way: a single nomination.
@@ -162,12 +166,16 @@ def _follow(registry: BenchRegistry, urls: list[str], say: Say) -> _Followed:
         say("reading again, to weigh it")
         whole = reader.weigh()
         registry.settle()
-        poll = reader.next()
+        idle = reader.next()
+        registry.vote()
+        registry.rotate(max(1, round(CHANGED * len(registry) / _BUSY_LOOKS)))
+        registry.settle()
+        busy = reader.next()
         registry.rotate(max(1, round(CHANGED * len(registry))))
         registry.elect()
         registry.begin_epoch()
         say("reading the next epoch")
-        return _Followed(first, parts, whole, poll, epoch=reader.next())
+        return _Followed(first, parts, whole, idle, busy, epoch=reader.next())
 
 
 def _reading(followed: _Followed) -> Figures:
@@ -201,14 +209,15 @@ def _bootstrap(followed: _Followed, traffic: DescriptorTraffic) -> Figures:
 
 def _day(followed: _Followed, traffic: DescriptorTraffic) -> Figures:
     every = MembershipConfig(chain_id=0, registry="").poll_every
-    polls = DAY / every
-    poll_bytes = polls * followed.poll.packed
+    looks = DAY / every
+    looks_bytes = looks * followed.busy.packed
     descriptor_bytes = traffic.looks * traffic.later.message_bytes
     return {
-        "steady_day_bytes": poll_bytes + followed.epoch.packed + descriptor_bytes,
-        "day_poll_bytes": poll_bytes,
-        "day_polls": polls,
-        "poll_bytes": followed.poll.packed,
+        "steady_day_bytes": looks_bytes + followed.epoch.packed + descriptor_bytes,
+        "day_look_bytes": looks_bytes,
+        "day_looks": looks,
+        "idle_look_bytes": followed.idle.packed,
+        "busy_look_bytes": followed.busy.packed,
         "day_epoch_bytes": followed.epoch.packed,
         "day_changed_part": CHANGED,
         "day_descriptor_bytes": descriptor_bytes,

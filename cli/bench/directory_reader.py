@@ -20,7 +20,8 @@ import time
 from asyncio import Runner
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,14 @@ class _Answer:
     packed: int
 
 
+@dataclass(slots=True)
+class _Log:
+    """What endpoints note: every answer, and its size if asked to weigh."""
+
+    weighs: bool = False
+    answers: list[_Answer] = field(default_factory=list)
+
+
 class _Watched:
     """An endpoint that is looked at.
 
@@ -115,26 +124,23 @@ class _Watched:
         name: Of the endpoint.
     """
 
-    def __init__(
-        self, rpc: RpcEndpoint, answers: list[_Answer], *, weighs: bool
-    ) -> None:
+    def __init__(self, rpc: RpcEndpoint, log: _Log) -> None:
         self.name = rpc.name
         self._rpc = rpc
-        self._answers = answers
-        self._weighs = weighs
+        self._log = log
 
     async def call(self, method: str, *params: object) -> object:
         """Ask; note when, and perhaps what the answer weighs."""
         asked = time.perf_counter()
         result = await self._rpc.call(method, *params)
         came = time.perf_counter()
-        size = _packed_size(result) if self._weighs else 0
-        self._answers.append(_Answer(self.name, method, asked, came, size))
+        size = _packed_size(result) if self._log.weighs else 0
+        self._log.answers.append(_Answer(self.name, method, asked, came, size))
         return result
 
 
 @dataclass(frozen=True, slots=True)
-class _Watch:
+class _Look:
     """One reading, looked at."""
 
     reading: Reading
@@ -153,6 +159,45 @@ class _Watch:
         pages = self.pages
         return [page for page in pages if page.endpoint == pages[0].endpoint]
 
+    @property
+    def weights(self) -> Weights:
+        packed = sum(answer.packed for answer in self.answers)
+        pages = sum(page.packed for page in self.pages)
+        once = sum(page.packed for page in self.first_listing)
+        return Weights(packed, packed - pages + once, self.wire)
+
+
+class _Reader:
+    """The reader of one client: it remembers what it has proven."""
+
+    def __init__(self, network: Network, quorum: int, urls: Sequence[str]) -> None:
+        self.session = new_session(len(urls))
+        self._log = _Log()
+        self._endpoints = [
+            RpcEndpoint(url, self.session, name=f"endpoint {number}")
+            for number, url in enumerate(urls, 1)
+        ]
+        rpc = QuorumRpc(
+            [_Watched(each, self._log) for each in self._endpoints],
+            chain_id=network.chain_id,
+            quorum=quorum,
+            entropy=SystemEntropy(),
+        )
+        self._reader = ChainReader(rpc, network)
+
+    async def look(self, previous: ChainView | None, *, weighs: bool) -> _Look:
+        self._log.weighs, self._log.answers = weighs, []
+        wire = self._received
+        started = time.perf_counter()
+        reading = await self._reader.read(previous)
+        ended = time.perf_counter()
+        wire = self._received - wire
+        return _Look(reading, started, ended, self._log.answers, wire)
+
+    @property
+    def _received(self) -> int:
+        return sum(endpoint.bytes_received for endpoint in self._endpoints)
+
 
 class BenchReader:
     """Reads one network."""
@@ -160,21 +205,21 @@ class BenchReader:
     def __init__(self, network: Network, quorum: int, urls: Sequence[str]) -> None:
         """Name the network and its endpoints; nothing is read yet."""
         self._network = network
-        self._quorum = quorum
-        self._urls = urls
+        self._open = partial(_Reader, network, quorum, urls)
+        self._reader: _Reader | None = None
         self._view: ChainView | None = None
 
     async def first(self) -> FirstReading:
         """Read everything, from nothing; keep it."""
-        watch = await self._watch(None, weighs=False)
-        self._view = view = watch.reading.view
-        proven = min((page.asked for page in watch.pages), default=watch.ended)
-        listed = max((page.came for page in watch.first_listing), default=watch.ended)
+        look = await self._look(weighs=False)
+        view = look.reading.view
+        proven = min((page.asked for page in look.pages), default=look.ended)
+        listed = max((page.came for page in look.first_listing), default=look.ended)
         return FirstReading(
-            elected=proven - watch.started,
-            listed=listed - watch.started,
-            whole=watch.ended - watch.started,
-            completeness=watch.reading.completeness,
+            elected=proven - look.started,
+            listed=listed - look.started,
+            whole=look.ended - look.started,
+            completeness=look.reading.completeness,
             nodes=len(view.nodes.nodes),
             list_size=len(view.elected()),
             resident=_memory("VmRSS"),
@@ -192,41 +237,25 @@ class BenchReader:
 
     async def weigh(self) -> Weights:
         """Read everything again and weigh it; keep nothing."""
-        return _weights(await self._watch(None, weighs=True))
+        reader = self._open()
+        async with reader.session:
+            return (await reader.look(None, weighs=True)).weights
 
     async def next(self) -> Weights:
         """Read and weigh what has changed since what is kept; keep it."""
-        watch = await self._watch(self._view, weighs=True)
-        self._view = watch.reading.view
-        return _weights(watch)
+        return (await self._look(weighs=True)).weights
 
-    async def _watch(self, previous: ChainView | None, *, weighs: bool) -> _Watch:
-        answers: list[_Answer] = []
-        async with new_session(len(self._urls)) as session:
-            endpoints = [
-                RpcEndpoint(url, session, name=f"endpoint {number}")
-                for number, url in enumerate(self._urls, 1)
-            ]
-            rpc = QuorumRpc(
-                [_Watched(each, answers, weighs=weighs) for each in endpoints],
-                chain_id=self._network.chain_id,
-                quorum=self._quorum,
-                entropy=SystemEntropy(),
-            )
-            reader = ChainReader(rpc, self._network)
-            started = time.perf_counter()
-            reading = await reader.read(previous)
-            ended = time.perf_counter()
-        wire = sum(endpoint.bytes_received for endpoint in endpoints)
-        return _Watch(reading, started, ended, answers, wire)
+    async def close(self) -> None:
+        """Close connections."""
+        if self._reader is not None:
+            await self._reader.session.close()
 
-
-def _weights(watch: _Watch) -> Weights:
-    packed = sum(answer.packed for answer in watch.answers)
-    again = sum(page.packed for page in watch.pages) - sum(
-        page.packed for page in watch.first_listing
-    )
-    return Weights(packed, packed - again, watch.wire)
+    async def _look(self, *, weighs: bool) -> _Look:
+        if self._reader is None:
+            self._reader = self._open()
+        look = await self._reader.look(self._view, weighs=weighs)
+        self._view = look.reading.view
+        return look
 
 
 def _packed_size(result: object) -> int:
@@ -262,6 +291,7 @@ def main(arguments: Sequence[str]) -> int:
                 return 1
             sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
             sys.stdout.flush()
+        runner.run(reader.close())
     return 0
 
 
