@@ -12,10 +12,16 @@ from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
 import discovery.epochs.metrics
+import discovery.handover.metrics
 import discovery.metrics
 import presence.metrics
 import relay.metrics
-from cli.chain_node import make_epochs, open_relay_membership, own_key_is_foreign
+from cli.chain_node import (
+    make_epochs,
+    make_hand_overs,
+    open_relay_membership,
+    own_key_is_foreign,
+)
 from cli.node_config import KeysConfig, NodeConfig
 from discovery.service import DiscoveryService
 from presence.service import PresenceService
@@ -51,6 +57,7 @@ class RelayNode:
         presence: The presence service.
         discovery: The discovery service.
         epochs: The epoch driver; None without a chain.
+        hand_overs: What vouches for the chain's list; None without a chain.
         metrics: The metrics server, None when switched off.
     """
 
@@ -143,6 +150,15 @@ class RelayNode:
             links=self.relay.links,
             unix_time=unix_time,
         )
+        self.hand_overs = make_hand_overs(
+            config,
+            self.membership,
+            identity,
+            self.relay.links,
+            entropy=entropy,
+            log=self._log,
+        )
+        desk = None if self.hand_overs is None else self.hand_overs.desk
         self.discovery = DiscoveryService(
             config.discovery,
             identity=identity,
@@ -153,6 +169,7 @@ class RelayNode:
             unix_time=unix_time,
             registry_file=self.membership.file,
             on_registry_file=self._take_registry_file,
+            hand_overs=desk,
         )
         self.epochs = make_epochs(
             config, self.membership, self.node_id, entropy=entropy, log=self._log
@@ -174,8 +191,9 @@ class RelayNode:
         self.relay.start()
         self.presence.start()
         self.discovery.start()
-        if self.epochs is not None:
-            self.epochs.start()
+        for service in (self.epochs, self.hand_overs):
+            if service is not None:
+                service.start()
         self._tasks = [
             asyncio.create_task(self.membership.follow(self._on_membership)),
             asyncio.create_task(self._save_now_and_then()),
@@ -188,8 +206,9 @@ class RelayNode:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         status = self.relay.status()
-        if self.epochs is not None:
-            await self.epochs.close()
+        for service in (self.epochs, self.hand_overs):
+            if service is not None:
+                await service.close()
         await self.discovery.close()
         await self.presence.close()
         await self.relay.stop()
@@ -302,6 +321,8 @@ class RelayNode:
         discovery.metrics.register_metrics(self.discovery, registry)
         if self.epochs is not None:
             discovery.epochs.metrics.register_metrics(self.epochs, registry)
+        if self.hand_overs is not None:
+            discovery.handover.metrics.register_metrics(self.hand_overs, registry)
         return MetricsServer(
             registry,
             lambda: {"in_registry": self.registry.node(self.node_id) is not None},

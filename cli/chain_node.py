@@ -6,6 +6,7 @@ from structlog.typing import FilteringBoundLogger
 
 from cli.node_config import NodeConfig
 from discovery.epochs.service import EpochService, open_sender
+from discovery.handover.service import HandOverService
 from discovery.transactions.client import Endpoints
 from psp.crypto.kdf import Label
 from psp.crypto.keys import SigningKey
@@ -15,6 +16,7 @@ from psp.entropy import Entropy
 from psp.ids import NodeId
 from psp.runtime.chain_membership import ChainMembership, Reader, open_membership
 from psp.runtime.membership import Membership
+from psp.runtime.ports import LinkPort
 
 _CACHE_KEY_SIZE = 32
 
@@ -77,6 +79,37 @@ def make_epochs(
         log=log,
         sender=open_sender(config.epochs, endpoints),
         on_epoch=lambda _: membership.look_now(),
+    )
+
+
+def make_hand_overs(
+    config: NodeConfig,
+    membership: Membership,
+    identity: SigningKey,
+    links: LinkPort,
+    *,
+    entropy: Entropy,
+    log: FilteringBoundLogger,
+) -> HandOverService | None:
+    """Return what vouches for the chain's list; None where the chain is not read.
+
+    Raises:
+        ConfigError: If what was kept is damaged, or open to others.
+    """
+    if not isinstance(membership, ChainMembership) or membership.reader is None:
+        return None
+    has_partners = bool(config.membership.partners)
+    return HandOverService(
+        config.handover,
+        identity=identity,
+        registry=membership.registry,
+        view=lambda: membership.registry.view,
+        view_at=membership.reader.view_at,
+        links=links,
+        entropy=entropy,
+        state_dir=config.state_dir,
+        log=log,
+        partners=config.membership.anchor().partners if has_partners else (),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from discovery.config import DiscoveryConfig
 from discovery.epochs.config import EpochConfig
+from discovery.handover.config import HandOverConfig
 from presence.config import PresenceConfig
 from psp.link.config import LinkConfig
 from psp.runtime.membership import MembershipConfig
@@ -71,6 +72,8 @@ class NodeConfig:
         presence: Limits of presence point, gateway and DHT.
         discovery: Limits of publishing and serving the directory.
         epochs: What this relay does for elections on the chain, and at what cost.
+        handover: Limits of signing and serving the chain's list for those who cannot
+            read it.
         metrics: Where metrics are served.
     """
 
@@ -83,4 +86,5 @@ class NodeConfig:
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     epochs: EpochConfig = field(default_factory=EpochConfig)
+    handover: HandOverConfig = field(default_factory=HandOverConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)

@@ -26,6 +26,11 @@ from psp.client.identity import ClientIdentity
 from psp.client.lookup import Lookup, LookupResult
 from psp.client.network import ClientNetwork
 from psp.client.session import ClientSession
+from psp.client.snapshot_following import (
+    follow_snapshots,
+    is_cut_off,
+    make_snapshots,
+)
 from psp.client.state import ClientState
 from psp.directory.chain.alarms import AlarmConfig
 from psp.endpoint.machine import ClientMachine
@@ -43,7 +48,7 @@ from psp.runtime.logs import logger
 from psp.runtime.membership import Membership
 from psp.runtime.statefile import StateFile
 from psp.runtime.udp import UdpSocket
-from psp.units import Seconds, UnixTime
+from psp.units import Seconds
 
 _SAVE_EVERY = Seconds(60.0)
 
@@ -101,10 +106,17 @@ class Client:
             self._state.guards,
             self._state.layer2,
         )
-        self._update_paths()
         self.circuits = CircuitBuilder(context, self._network, self._selector)
         self.directory = Directory(
-            context, self.circuits, self._selector, config.state_dir / "directory"
+            context,
+            self.circuits,
+            self._selector,
+            config.state_dir / "directory",
+            config.directory,
+        )
+        self.directory.update_paths()
+        self.snapshots = make_snapshots(
+            context, self.circuits, self.directory, membership, config
         )
         self._lookup = Lookup(context, self.circuits, self.directory)
         self._lookup.highest.update(self._state.highest)
@@ -113,8 +125,11 @@ class Client:
         self._tasks = [
             asyncio.create_task(self._save_now_and_then()),
             asyncio.create_task(self.directory.run()),
-            asyncio.create_task(membership.follow(self._update_paths)),
+            asyncio.create_task(membership.follow(self.directory.update_paths)),
         ]
+        if self.snapshots is not None:
+            follow = follow_snapshots(self.snapshots, membership)
+            self._tasks.append(asyncio.create_task(follow))
 
     @property
     def membership(self) -> Membership:
@@ -206,7 +221,7 @@ class Client:
         points = len(self.announcer.registrations) if self.announcer else 0
         return ClientStatus(
             source=self._registry.source.value,
-            registry=self._membership.explanation,
+            registry=self._registry_words(),
             directory=self.directory.explanation,
             nodes=len(self._registry.nodes()),
             presence_points=points,
@@ -224,17 +239,16 @@ class Client:
         self._save()
         await self._membership.close()
 
+    def _registry_words(self) -> str:
+        words = self._membership.explanation
+        if self.snapshots is not None and is_cut_off(self._membership):
+            words += f"; {self.snapshots.explanation}"
+        return words
+
     def _own_identity(self) -> ClientIdentity:
         if self.identity is None:
             raise ConfigError("this client has no identity; give one to connect()")
         return self.identity
-
-    def _update_paths(self) -> None:
-        self._selector.update(
-            self._registry.nodes(),
-            UnixTime(int(self._context.unix_time())),
-            self._context.entropy,
-        )
 
     def _save(self) -> None:
         self._state.save(self._lookup.highest, self._registry.sequence)

@@ -20,15 +20,14 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from psp.directory.chain.alarms import Alarm, AlarmConfig, Severity, judge
-from psp.directory.chain.cache import open_view, seal_view
 from psp.directory.chain.header import BlockHeader
 from psp.directory.chain.registry import ChainRegistry
 from psp.directory.chain.view import ChainView
 from psp.directory.registry import Source
 from psp.directory.trusted import RegistryRefusedError
 from psp.entropy import Entropy
-from psp.errors import ConfigError, DecodeError
-from psp.runtime import private_files
+from psp.errors import ConfigError
+from psp.runtime.chain_cache import ChainCache
 from psp.runtime.chain_reader import ChainReader, Completeness, Reading
 from psp.runtime.membership import (
     FileMembership,
@@ -39,14 +38,12 @@ from psp.runtime.quorum import ChainReadError, QuorumRpc
 from psp.runtime.rpc import RpcEndpoint, new_session
 from psp.units import Seconds, UnixTime
 
-CACHE_FILE = "chain"
-MAX_CACHE_BYTES = 64 << 20
 FIRST_READ_WITHIN = Seconds(20.0)
 """For the first reading of a process that has nothing else to live on."""
 QUICK_READ_WITHIN = Seconds(3.0)
 """For that of a process with a cache: long enough to see what was revoked meanwhile."""
-SAVE_EVERY = 3_600
-"""Seconds after which a view without any news is saved all the same: it is younger."""
+CUT_OFF_AFTER = Seconds(3_600.0)
+"""Without a proven view for so long, one that others vouch for is better than none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +130,24 @@ class ChainMembership:
         self._session = new_session(len(config.rpc)) if config.rpc else None
         self.endpoints = self._make_endpoints()
         self.reader = self._make_reader() if config.rpc else None
+        self._cache = ChainCache(
+            reader.state_dir, reader.cache_key, self.registry.network, log
+        )
         self._file: FileMembership | None = None
-        self._saved = 0
         self._said: tuple[str, ...] = ()
         self._hurry = asyncio.Event()
         self._is_frozen = False
         self._completeness: Completeness | None = None
         self._first_look: asyncio.Task[bool] | None = None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether no endpoint shows the chain, and has not for an hour."""
+        if self.reader is None:
+            return True
+        view = self.registry.view
+        read = view.timestamp if view is not None else 0
+        return bool(self.failure) and self._unix_time() - read > CUT_OFF_AFTER
 
     @property
     def knows_users(self) -> bool:
@@ -172,7 +180,7 @@ class ChainMembership:
                 origin += ", from this host's cache"
         notes = [alarm.sentence for alarm in self.alarms]
         if self._is_frozen:
-            notes.append(f"remove {self._cache_file} to begin anew")
+            notes.append(f"remove {self._cache.path} to begin anew")
         if self.failure:
             notes.append(self.failure)
         return "; ".join([origin, *notes])
@@ -247,8 +255,9 @@ class ChainMembership:
         """Save the view and close connections."""
         if self._first_look is not None:
             await self._first_look
-        if self.registry.source is not Source.CACHED:
-            self._save()
+        view = self.registry.view
+        if view is not None and self.registry.source is not Source.CACHED:
+            self._cache.save(view)
         if self._session is not None:
             await self._session.close()
 
@@ -318,8 +327,8 @@ class ChainMembership:
             return False
         self.failure = ""
         self._completeness = completeness
-        if is_changed or was_cached or view.timestamp >= self._saved + SAVE_EVERY:
-            self._save()
+        if is_changed or was_cached or self._cache.is_due(view):
+            self._cache.save(view)
         if is_changed:
             self._log.info(
                 "registry_updated",
@@ -345,37 +354,16 @@ class ChainMembership:
 
     # ---- without the chain
 
-    @property
-    def _cache_file(self) -> Path:
-        return self._who.state_dir / CACHE_FILE
-
     def _load(self) -> bool:
-        try:
-            data = private_files.read(self._cache_file, MAX_CACHE_BYTES)
-        except FileNotFoundError:
+        view = self._cache.load()
+        if view is None:
             return False
-        now = UnixTime(int(self._unix_time()))
         try:
-            view = open_view(data, self._who.cache_key, self.registry.network)
-            self.registry.adopt_cached(view, now)
-        except (DecodeError, RegistryRefusedError) as error:
+            self.registry.adopt_cached(view, UnixTime(int(self._unix_time())))
+        except RegistryRefusedError as error:
             self._log.warning("chain_cache_unusable", why=str(error))
             return False
-        self._saved = view.timestamp
         return True
-
-    def _save(self) -> None:
-        view = self.registry.view
-        if view is None:
-            return
-        try:
-            private_files.replace(
-                self._cache_file, seal_view(view, self._who.cache_key)
-            )
-        except ConfigError as error:  # a full disk must not end the following
-            self._log.warning("chain_not_kept", error=str(error))
-            return
-        self._saved = view.timestamp
 
     def _fall_back(self) -> None:
         if self._config.file is None:

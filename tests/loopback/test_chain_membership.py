@@ -16,12 +16,8 @@ from psp.errors import ConfigError
 from psp.ids import NodeId
 from psp.netdoc import trusted_file
 from psp.netdoc.trusted_file import TrustedFile
-from psp.runtime.chain_membership import (
-    CACHE_FILE,
-    ChainMembership,
-    Reader,
-    open_membership,
-)
+from psp.runtime.chain_cache import CACHE_FILE
+from psp.runtime.chain_membership import ChainMembership, Reader, open_membership
 from psp.runtime.membership import MembershipConfig
 from psp.testing.entropy import SeededEntropy
 from psp.units import Seconds, UnixTime
@@ -256,22 +252,23 @@ async def test_squatted_keys_and_false_signatures_do_not_count(network, tmp_path
     await membership.close()
 
 
-async def test_a_reorganisation_below_finality_freezes_the_list(network, tmp_path):
-    membership = await opened(settings(network), tmp_path)
-    before = membership.registry.nodes()
-    account, _ = network.relays[1]
-    contract = Relays(network.founded.network.registry)
+async def test_a_reorganisation_below_finality_freezes_the_list(tmp_path):
+    with running_network("embedded", tmp_path) as network:
+        membership = await opened(settings(network), tmp_path)
+        before = membership.registry.nodes()
+        account, _ = network.relays[1]
+        contract = Relays(network.founded.network.registry)
 
-    network.rpc("dev_reorg", "0x2")
-    await asyncio.to_thread(network.do, account.owner, contract.retire(2))
-    assert not await membership.refresh()
+        network.rpc("dev_reorg", "0x2")
+        await asyncio.to_thread(network.do, account.owner, contract.retire(2))
+        assert not await membership.refresh()
 
-    kinds = {(alarm.kind, alarm.severity) for alarm in membership.alarms}
-    assert (AlarmKind.REORGANISED, Severity.FREEZE) in kinds
-    assert membership.registry.nodes() is before
-    assert "remove" in membership.explanation
-    assert not await membership.refresh()
-    await membership.close()
+        kinds = {(alarm.kind, alarm.severity) for alarm in membership.alarms}
+        assert (AlarmKind.REORGANISED, Severity.FREEZE) in kinds
+        assert membership.registry.nodes() is before
+        assert "remove" in membership.explanation
+        assert not await membership.refresh()
+        await membership.close()
 
 
 @pytest.mark.parametrize("depth", [1, 3, 8])
