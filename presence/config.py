@@ -71,6 +71,25 @@ class DhtConfig:
         max_peers: Relays whose rate is remembered; the longest silent is forgotten.
         stores_per_minute: From one relay: 2,000 records renewed every ten minutes.
         sync_interval: Seconds between comparisons of the table with the registry.
+        watch_interval: Seconds between looks whether there was an election.
+        handover_grace: Seconds after an election in which look-ups ask the retiring
+            nodes, too. Twice the time between renewals: what was not handed over has
+            been published anew by then. Shorter epochs are all grace.
+        settling: Seconds after an election in which somebody may not know of it, so
+            that publications go to the retiring nodes, too: 60 for learning of it, and
+            120 of clock skew.
+        handover_concurrency: Members a node hands over to at once; further ones wait.
+        handover_rate: Messages of a hand-over per second, in all: 5 Mbit/s.
+        handover_rate_per_member: The same to one member.
+        handovers_per_second: Taken from one node, beyond the pace of honest ones.
+        handover_batch: Records on their way to one member at once.
+        handover_turn: Least seconds between two turns (`presence.dht.handover`): the
+            holder before has given its records by then.
+        forward_after: Seconds for which what came too late is collected before it is
+            passed on.
+        handover_retry: Seconds before a member that did not answer is tried again;
+            twice that each time.
+        longest_handover_retry: The most seconds between two tries.
     """
 
     bucket_size: int = 20
@@ -86,6 +105,18 @@ class DhtConfig:
     max_peers: int = 4_096
     stores_per_minute: float = 240.0
     sync_interval: Seconds = Seconds(60)
+    watch_interval: Seconds = Seconds(1.0)
+    handover_grace: Seconds = Seconds(1_200)
+    settling: Seconds = Seconds(180)
+    handover_concurrency: int = 16
+    handover_rate: float = 400.0
+    handover_rate_per_member: float = 100.0
+    handovers_per_second: float = 120.0
+    handover_batch: int = 8
+    handover_turn: Seconds = Seconds(0.5)
+    forward_after: Seconds = Seconds(2.0)
+    handover_retry: Seconds = Seconds(1.0)
+    longest_handover_retry: Seconds = Seconds(5.0)
 
 
 @dataclass(frozen=True, slots=True)

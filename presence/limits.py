@@ -51,6 +51,21 @@ class TokenBuckets(Generic[KeyT]):
         return is_admitted
 
 
+class Pace:
+    """Turns at equal distances, for our own sending."""
+
+    def __init__(self, rate: float) -> None:
+        """Allow ``rate`` turns per second."""
+        self._gap = 1 / rate
+        self._next = float("-inf")
+
+    def delay(self, now: Monotonic) -> Seconds:
+        """Take the next turn; return the seconds until then."""
+        turn = max(self._next, now)
+        self._next = turn + self._gap
+        return Seconds(turn - now)
+
+
 class ReplayMemory:
     """Remembers keys for ``lifetime`` seconds, at most ``size`` of them."""
 

@@ -11,5 +11,8 @@ def register_metrics(service: PresenceService, registry: CollectorRegistry) -> N
     gauges = {
         "records_held": lambda: len(service.records),
         "tags_served": lambda: service.tags_served,
+        "is_elected": lambda: float(service.dht.is_elected),
+        "is_retiring": lambda: float(service.dht.is_retiring),
+        "to_hand_over": lambda: service.dht.to_hand_over,
     }
     registry.register(StatsCollector("presence", lambda: service.stats, gauges))

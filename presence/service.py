@@ -91,7 +91,7 @@ class PresenceService:
         )
         self._dht = PresenceDht(
             config.dht,
-            members=Members(registry, NodeId(identity.public)),
+            members=Members(registry, NodeId(identity.public), config.dht, unix_time),
             links=links,
             records=self.records,
             parse=self._parse_now,
@@ -106,6 +106,11 @@ class PresenceService:
     def tags_served(self) -> int:
         """Users reachable through this point now."""
         return self._point.tags_served
+
+    @property
+    def dht(self) -> PresenceDht:
+        """This node's part in the DHT."""
+        return self._dht
 
     def start(self) -> None:
         """Serve; call once, inside the loop."""

@@ -23,6 +23,14 @@ class PresenceStats:
         dht_failed: Of these, without a usable answer.
         records_bad: Records in answers that were refused, by reason.
         requests_bad: Requests over circuits that were not well-formed.
+        handovers: Changes of the list for which this node had records to hand over, by
+            how that ended.
+        records_handed_over: Records given to members after a change, by what became
+            of them there.
+        handover_failed: Tries to hand over to a member that were broken off, by
+            reason; they are repeated.
+        records_taken_over: Records brought by others' hand-overs, by what became of
+            them.
     """
 
     registered: int = 0
@@ -39,3 +47,7 @@ class PresenceStats:
     dht_failed: int = 0
     records_bad: Counter[str] = field(default_factory=Counter)
     requests_bad: int = 0
+    handovers: Counter[str] = field(default_factory=Counter)
+    records_handed_over: Counter[str] = field(default_factory=Counter)
+    handover_failed: Counter[str] = field(default_factory=Counter)
+    records_taken_over: Counter[str] = field(default_factory=Counter)

@@ -7,8 +7,9 @@ stock code would do wrong is replaced by subclasses:
 stock                     here                                  module
 ========================  ====================================  ===========
 datagrams, pickled state  SERVICE cells on relays' links; none  `protocol`
-``rpc_*`` on any message  four typed messages                   `messages`
+``rpc_*`` on any message  six typed messages                    `messages`
 contacts by claim         nodes the registry elected            `members`
+hand-off to newcomers     offers after an election              `handover`
 ``find_neighbors``        really the nearest                    `table`
 crawl to the first value  validated crawl to r nodes            `lookup`
 any value, kept for ever  checked records that end              `storage`

@@ -6,12 +6,16 @@ Differs from stock's spiders:
   answer;
 * every record is validated before it counts, the newest counts, and the crawl goes on
   to the r nearest that answer; `Lookup.agreed` tells when a quorum is of one mind;
-* only members enter, at most ``max_requests`` are asked, and no answer can break it.
+* only members enter, at most ``max_requests`` are asked, and no answer can break it;
+* while an election is fresh the retiring nodes are asked, too: the nearest 2 r of all
+  and at least r of either kind. Then it takes voices of either kind to be sure, as the
+  newest record may lie with one of them only.
 """
 
 import asyncio
 import enum
 from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -60,6 +64,7 @@ class LookupResult:
         answered: Nodes that did.
         asked: Requests made.
         bad: Records refused, by reason.
+        retiring: Retiring nodes among those that answered.
     """
 
     record: OuterRecord | None
@@ -67,6 +72,7 @@ class LookupResult:
     answered: int
     asked: int
     bad: tuple[str, ...]
+    retiring: int = 0
 
 
 class Surroundings(Protocol):
@@ -132,6 +138,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
         config: DhtConfig,
         ask: Ask,
         validate: Validate | None = None,
+        is_retiring: Callable[[bytes], bool] | None = None,
     ) -> None:
         """Prepare a crawl.
 
@@ -142,6 +149,8 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             config: Width, parallelism, quorum and bounds.
             ask: What to ask each of them.
             validate: Checks records; None when no records are looked for.
+            is_retiring: Tells by DHT id who is asked only because an election is
+                fresh; None when nobody is.
         """
         super().__init__(surroundings, target, [], config.replicas, config.parallelism)
         self.agreed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -149,6 +158,8 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
         self._config = config
         self._ask = ask
         self._validate = validate
+        self._width = config.replicas if is_retiring is None else 2 * config.replicas
+        self._is_retiring = is_retiring or _nobody
         self._order: list[tuple[int, bytes]] = []
         self._nodes: dict[bytes, Node] = {}
         self._states: dict[bytes, _State] = {}
@@ -162,8 +173,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
     def vote(self, record: OuterRecord, voter: bytes) -> None:
         """Count a record that is already known to be valid."""
         self._votes.add(record, voter)
-        if self._votes.count() >= self._config.quorum and not self.agreed.done():
-            self.agreed.set_result(None)
+        self._note_agreement()
 
     def result(self) -> LookupResult:
         """Return what is known so far."""
@@ -174,6 +184,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             states.count(_State.ANSWERED),
             len(states),
             tuple(self._bad),
+            self._count_answered()[True],
         )
 
     async def find(self) -> LookupResult:
@@ -206,13 +217,42 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
 
     def _front(self) -> list[Node]:
         """Return the nearest nodes that have neither failed nor are late."""
-        front = []
+        front: list[Node] = []
+        taken = {False: 0, True: 0}
         for _, each in self._order:
-            if self._states.get(each) not in {_State.FAILED, _State.LATE}:
+            if self._states.get(each) in {_State.FAILED, _State.LATE}:
+                continue
+            kind = self._is_retiring(each)
+            if len(front) < self._width or taken[kind] < self.ksize:
                 front.append(self._nodes[each])
-                if len(front) == self.ksize:
-                    break
+                taken[kind] += 1
+            elif self._width == self.ksize:
+                break
         return front
+
+    def _count_answered(self) -> dict[bool, int]:
+        """Count who has answered: elected (False) and retiring (True)."""
+        answered = {False: 0, True: 0}
+        for each, state in self._states.items():
+            answered[self._is_retiring(each)] += state is _State.ANSWERED
+        return answered
+
+    def _note_agreement(self) -> None:
+        is_new = not self.agreed.done()
+        is_enough = self._votes.count() >= self._config.quorum
+        if is_new and is_enough and self._is_either_heard(self._config.quorum):
+            self.agreed.set_result(None)
+
+    def _is_either_heard(self, enough: int) -> bool:
+        """Tell whether so many of either kind have answered, where so many may."""
+        if self._width == self.ksize:
+            return True
+        failed = {e for e, state in self._states.items() if state is _State.FAILED}
+        known = Counter(self._is_retiring(each) for each in self._nodes.keys() - failed)
+        answered = self._count_answered()
+        return all(
+            answered[kind] >= min(enough, count) for kind, count in known.items()
+        )
 
     def _count_asked(self) -> int:
         pending = self._pending.values()
@@ -220,8 +260,11 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
 
     def _is_settled(self) -> bool:
         """Tell whether only late nodes are missing, and the answer does not need them."""
-        is_sure = self._validate is None or self._votes.count() >= _SURE
-        return is_sure and not self._count_asked()
+        if self._count_asked():
+            return False
+        if self._validate is None:
+            return True
+        return self._votes.count() >= _SURE and self._is_either_heard(_SURE)
 
     def _patience(self) -> float | None:
         """Return the seconds until the next node is late; None when all are."""
@@ -251,6 +294,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             self._take_record(node, reply.record, self._validate)
         for contact in reply.contacts:
             self._add(contact)
+        self._note_agreement()
 
     def _take_record(self, node: Node, raw: bytes, validate: Validate) -> None:
         if raw not in self._checked:
@@ -267,3 +311,8 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
         if node.id not in self._nodes:
             self._nodes[node.id] = node
             insort(self._order, (self.node.distance_to(node), node.id))
+
+
+def _nobody(contact_id: bytes) -> bool:
+    del contact_id
+    return False

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from psp.errors import DecodeError
+from psp.ids import NODE_ID_SIZE
 from psp.netdoc.presence_record import LOCATION_SIZE, RECORD_SIZE, SLOTS
 
 MAX_MESSAGE = 1_183
@@ -16,6 +17,8 @@ MAX_MESSAGE = 1_183
 ANSWER_NODES = 8
 """Node ids per answer."""
 MAX_REASON = 16
+MAX_OFFERED = 20
+"""Locations per offer: each takes up to 57 bytes."""
 
 DhtId = Annotated[
     bytes, msgspec.Meta(min_length=LOCATION_SIZE, max_length=LOCATION_SIZE)
@@ -29,6 +32,16 @@ SlotWanted = Literal[0, 1, 2, 255]
 Sequence = Annotated[int, msgspec.Meta(ge=0)]
 NodeList = Annotated[tuple[DhtId, ...], msgspec.Meta(max_length=ANSWER_NODES)]
 HeldList = Annotated[tuple[tuple[Slot, Sequence], ...], msgspec.Meta(max_length=SLOTS)]
+Offered = Annotated[
+    tuple[tuple[DhtId, HeldList], ...], msgspec.Meta(max_length=MAX_OFFERED)
+]
+WantedNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_OFFERED * SLOTS)]
+WantedList = Annotated[
+    tuple[WantedNumber, ...], msgspec.Meta(max_length=MAX_OFFERED * SLOTS)
+]
+PublisherId = Annotated[
+    bytes, msgspec.Meta(min_length=NODE_ID_SIZE, max_length=NODE_ID_SIZE)
+]
 Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
 
 
@@ -78,6 +91,34 @@ class Store(
     record: RecordBytes
 
 
+class Offer(
+    msgspec.Struct, frozen=True, array_like=True, tag=5, forbid_unknown_fields=True
+):
+    """Which of these records do you lack? The sender's turn as their holder is over.
+
+    Attributes:
+        offered: Locations, and slot and sequence of what is held there; at most 20.
+    """
+
+    offered: Offered
+
+
+class HandOver(
+    msgspec.Struct, frozen=True, array_like=True, tag=6, forbid_unknown_fields=True
+):
+    """Keep this record, which somebody published with me.
+
+    Attributes:
+        location: Where it belongs; computed again by the receiver.
+        record: 450 bytes.
+        publisher: Who did, as the sender says: 32 bytes.
+    """
+
+    location: DhtId
+    record: RecordBytes
+    publisher: PublisherId
+
+
 class Pong(
     msgspec.Struct, frozen=True, array_like=True, tag=17, forbid_unknown_fields=True
 ):
@@ -124,8 +165,32 @@ class Stored(
     refusal: Reason
 
 
-Request = Ping | FindNode | FindValue | Store
-Answer = Pong | Nodes | Value | Stored
+class Wanted(
+    msgspec.Struct, frozen=True, array_like=True, tag=21, forbid_unknown_fields=True
+):
+    """Those.
+
+    Attributes:
+        numbers: 3 x place of the location in the offer + slot, at most 60.
+    """
+
+    numbers: WantedList
+
+
+class Refused(
+    msgspec.Struct, frozen=True, array_like=True, tag=22, forbid_unknown_fields=True
+):
+    """Not from me, or not for you, as far as I know now.
+
+    Attributes:
+        reason: ``not_member``, ``stranger`` or ``too_often``.
+    """
+
+    reason: Reason
+
+
+Request = Ping | FindNode | FindValue | Store | Offer | HandOver
+Answer = Pong | Nodes | Value | Stored | Wanted | Refused
 
 MessageT = TypeVar("MessageT")
 

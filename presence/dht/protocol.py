@@ -7,7 +7,7 @@ who the link says, whatever the message claims.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import NoReturn, TypeVar
 
 from kademlia.node import Node
@@ -20,13 +20,17 @@ from presence.dht.messages import (
     Answer,
     FindNode,
     FindValue,
+    HandOver,
     Nodes,
+    Offer,
     Ping,
     Pong,
+    Refused,
     Request,
     Store,
     Stored,
     Value,
+    Wanted,
     decode_answer,
     decode_request,
     encode,
@@ -38,7 +42,7 @@ from presence.record_store import RecordStore
 from presence.stats import PresenceStats
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import NodeId
-from psp.netdoc.presence_record import OuterRecord
+from psp.netdoc.presence_record import SLOTS, OuterRecord
 from psp.runtime.ports import LinkPort
 from psp.units import Monotonic, Seconds
 from psp.wire.presence import ANY_SLOT
@@ -55,10 +59,12 @@ ResultT = TypeVar("ResultT")
 
 
 class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
-    """Both ends of the four DHT messages, and the contacts they yield.
+    """Both ends of the DHT messages, and the contacts they yield.
 
     Attributes:
-        soft_timeout: Seconds after which an answer is late, from what was seen so far.
+        misplaced: Locations where something was stored with us that others should
+            hold, too, by the list that we know: `presence.dht.handover` passes it on.
+            No more of them than the store holds.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
         self._records = records
         self._stats = stats
         self._unix_time = unix_time
+        self.misplaced: dict[bytes, None] = {}
         self._smoothed_rtt = 0.1
         self._rtt_variation = 0.05
         self._strikes: dict[bytes, int] = {}
@@ -91,6 +98,10 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
         stores = config.stores_per_minute
         self._stores: TokenBuckets[NodeId] = TokenBuckets(
             stores / 60, stores, config.max_peers
+        )
+        rate = config.handovers_per_second
+        self._handovers: TokenBuckets[NodeId] = TokenBuckets(
+            rate, 2 * rate, config.max_peers
         )
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -144,7 +155,8 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
                 answer = decode_answer(data)
             except DecodeError:
                 answer = None
-        self._judge(contact, is_good=answer is not None)
+        if not isinstance(answer, Refused):  # it lives, and is no member yet
+            self._judge(contact, is_good=answer is not None)
         return answer
 
     def check_contact(self, node: Node) -> None:
@@ -168,7 +180,7 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
             self.router.add_contact(node)
 
     def sync(self) -> None:
-        """Drop contacts that are no longer elected."""
+        """Drop contacts that are neither elected nor retiring."""
         for contact in self.router.contacts():
             if self._members.contact(contact.id) is None:
                 self.router.remove_contact(contact)
@@ -197,12 +209,13 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
     async def answer(self, peer: NodeId, data: bytes) -> bytes | None:
         """Answer a relay's request; None for whatever deserves none."""
         now = Monotonic(asyncio.get_running_loop().time())
-        if not self._members.is_member:
-            self._stats.dht_dropped["not_member"] += 1
-            return None
         if not self._requests.admit(peer, now):
             self._stats.dht_dropped["too_often"] += 1
             return None
+        if not self._members.is_serving:
+            # Somebody knows more of the last election than we do, or less.
+            self._stats.dht_dropped["not_member"] += 1
+            return encode(Refused("not_member"))
         try:
             request = decode_request(data)
         except DecodeError:
@@ -228,6 +241,8 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
                 refusal = self._store(peer, request, now)
                 self._stats.stores[refusal or "stored"] += 1
                 return Stored(refusal)
+            case Offer() | HandOver():
+                return self._answer_handover(peer, request, now)
 
     def _find_value(self, request: FindValue, contact: Node | None) -> Value:
         held = self._records.held(request.location, self._unix_time())
@@ -243,13 +258,58 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
             return "publisher"
         if not self._stores.admit(peer, now):
             return "too_often"
-        width = FAR_FACTOR * self._config.replicas
-        if not self._members.is_among_nearest(request.location, width):
+        return self._put(request.location, request.record, peer)
+
+    def _put(
+        self,
+        location: bytes,
+        record: bytes,
+        publisher: NodeId,
+        bringer: NodeId | None = None,
+    ) -> str:
+        if self._is_far(location):
             return "far"
-        refusal = self._records.put(
-            request.location, request.record, peer, self._unix_time()
-        )
+        now = self._unix_time()
+        refusal = self._records.put(location, record, publisher, now, bringer=bringer)
+        is_ours = self._members.is_among_nearest(location, self._config.replicas)
+        is_late = refusal is None and not is_ours and self._members.is_changing
+        if is_late and len(self.misplaced) < len(self._records):
+            self.misplaced[location] = None
         return refusal or ""
+
+    def _is_far(self, location: bytes) -> bool:
+        width = FAR_FACTOR * self._config.replicas
+        if self._members.is_among_nearest(location, width):
+            return False
+        is_retiring = self._members.is_retiring
+        return not (is_retiring and self._members.was_among_nearest(location, width))
+
+    def _answer_handover(
+        self, peer: NodeId, request: Offer | HandOver, now: Monotonic
+    ) -> Answer:
+        if not self._members.may_hand_over(peer):
+            return Refused("stranger")
+        if not self._handovers.admit(peer, now):
+            return Refused("too_often")
+        if isinstance(request, Offer):
+            return Wanted(tuple(self._wanted(request)))
+        refusal = "publisher"
+        publisher = NodeId(request.publisher)
+        if self._members.is_registered(publisher):
+            refusal = self._put(request.location, request.record, publisher, peer)
+        self._stats.records_taken_over[refusal or "stored"] += 1
+        return Stored(refusal)
+
+    def _wanted(self, offer: Offer) -> Iterator[int]:
+        now = self._unix_time()
+        for place, (location, offered) in enumerate(offer.offered):
+            if self._is_far(location):
+                continue
+            held = self._records.held(location, now)
+            newest = {outer.head.slot: outer.head.sequence for outer in held}
+            for slot, sequence in offered:
+                if sequence > newest.get(slot, -1):
+                    yield SLOTS * place + slot
 
     def _near(self, target: bytes, contact: Node | None) -> tuple[bytes, ...]:
         near = self.router.find_neighbors(Node(target), ANSWER_NODES, contact)

@@ -3,10 +3,14 @@
 Look-ups and publications start at the members that the registry puts nearest to the
 location and go on from there by what the answers name. Members answer others; relays
 that are not elected only ask.
+
+After an election look-ups ask the retiring members, too, and for a time publications go
+to them as well: `presence.dht.tenure` says how long, `presence.dht.handover` brings
+what the retiring hold to the elected.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import NoReturn, cast
 
@@ -14,6 +18,7 @@ from kademlia.network import Server
 from kademlia.node import Node
 
 from presence.config import DhtConfig
+from presence.dht.handover import HandOvers
 from presence.dht.lookup import Lookup, LookupResult, Reply
 from presence.dht.members import Members
 from presence.dht.messages import FindValue, SlotWanted, Store, Stored, Value
@@ -31,6 +36,12 @@ from psp.wire.presence import ANY_SLOT
 
 Parse = Callable[[bytes, bytes], OuterRecord]
 """Takes raw bytes and the location they must belong to; may refuse."""
+
+
+async def _all(
+    crawls: Iterable[Coroutine[object, object, LookupResult]],
+) -> list[LookupResult]:
+    return await asyncio.gather(*crawls)
 
 
 def _shut(*args: object, **settings: object) -> NoReturn:
@@ -57,18 +68,19 @@ class Publication:
 
     Attributes:
         own: 1 if this node holds it itself, else 0.
-        lookup: To read what is known so far.
+        lookups: To read what is known so far; the first leads to the elected members,
+            a second one to the retiring ones.
         crawl: Ends when all that are to hold it do.
     """
 
     own: int
-    lookup: Lookup
-    crawl: "asyncio.Task[LookupResult]"
+    lookups: tuple[Lookup, ...]
+    crawl: "asyncio.Task[list[LookupResult]]"
 
     @property
     def stored(self) -> int:
         """How many nodes hold the record now."""
-        return self.own + self.lookup.result().answered
+        return self.own + sum(each.result().answered for each in self.lookups)
 
 
 class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
@@ -115,20 +127,52 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         self._parse = parse
         self._stats = stats
         self._unix_time = unix_time
+        self._handover = HandOvers(
+            config,
+            members=members,
+            records=records,
+            protocol=protocol,
+            stats=stats,
+            unix_time=unix_time,
+        )
+
+    @property
+    def is_elected(self) -> bool:
+        """Whether this node is elected."""
+        return self._members.is_elected
+
+    @property
+    def is_retiring(self) -> bool:
+        """Whether this node serves although its turn is over."""
+        return self._members.is_retiring
+
+    @property
+    def to_hand_over(self) -> int:
+        """How often a location is still to be offered to a member."""
+        return self._handover.size
 
     def is_heard(self, result: LookupResult) -> bool:
         """Tell whether enough members answered to say that there is no record.
 
-        Our own store is one voice; in a small network all voices are enough.
+        Our own store is one voice; in a small network all voices are enough. After an
+        election the retiring members must say so, too, unless most members have
+        stayed; and theirs is enough while publications go to them as well, as many of
+        the elected may not know that they are.
         """
-        voices = result.answered + self._members.is_member
-        enough = min(self._config.quorum, len(self._members))
-        return voices >= enough > 0
+        members, quorum = self._members, self._config.quorum
+        voices = result.answered - result.retiring + members.is_elected
+        is_heard = voices >= min(quorum, len(members)) > 0
+        if 2 * members.retiring_count < len(members) or not members.retiring_count:
+            return is_heard
+        voices = result.retiring + members.is_retiring
+        is_heard |= members.is_settling
+        return is_heard and voices >= min(quorum, members.retiring_count)
 
     def start(self) -> None:
         """Serve other nodes, and keep the table in step with the registry."""
         self._links.serve(DHT_SERVICE, self.protocol.answer)
         _ = self.protocol.spawn(self._keep_in_step())
+        _ = self.protocol.spawn(self._handover.run())
 
     async def close(self) -> None:
         """End everything under way."""
@@ -153,13 +197,20 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
             return outer
 
         target = Node(location)
+        config = replace(self._config, quorum=quorum)
+        is_retiring = None
+        if self._members.retiring_count:
+            # Twice as many are asked: in the same time.
+            config = replace(config, parallelism=2 * config.parallelism)
+            is_retiring = self._members.is_retiring_contact
         lookup = Lookup(
             self.protocol,
             target,
             self._seeds(target),
-            config=replace(self._config, quorum=quorum),
+            config=config,
             ask=ask,
             validate=validate,
+            is_retiring=is_retiring,
         )
         own = self.protocol.own_record(location, slot)
         if own is not None:
@@ -171,36 +222,43 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
 
         A member that refuses or is silent is replaced by the next nearest.
         """
-        config = self._config
+        members, replicas = self._members, self._config.replicas
         stored = 0
-        if self._members.is_among_nearest(location, config.replicas):
-            own = self._members.own
+        if members.is_among_nearest(location, replicas):
             now = self._unix_time()
-            refusal = self._records.put(location, record, own, now)
+            refusal = self._records.put(location, record, members.own, now)
             self._stats.stores[refusal or "stored"] += 1
             stored = 0 if refusal else 1
+        width = FAR_FACTOR * replicas
+        nearest = members.nearest(location, width)
+        lookups = [self._storing(location, record, nearest, replicas - stored)]
+        if members.is_settling and members.retiring_count:
+            # For those who do not know the new list yet, readers and elected alike.
+            nearest = members.nearest_retiring(location, width)
+            lookups.append(self._storing(location, record, nearest, replicas))
+        crawl = self.protocol.spawn(_all(each.find() for each in lookups))
+        return Publication(stored, tuple(lookups), crawl)
+
+    def _storing(
+        self, location: bytes, record: bytes, nearest: list[Node], wanted: int
+    ) -> Lookup:
+        """Return a crawl that stores a record on as many members as are wanted."""
 
         async def ask(contact: Node) -> Reply | None:
             answer = await self.protocol.request(contact, Store(location, record))
             is_stored = isinstance(answer, Stored) and not answer.refusal
             return Reply() if is_stored else None
 
-        wanted = max(config.replicas - stored, 1)
-        target = Node(location)
-        lookup = Lookup(
-            self.protocol,
-            target,
-            self._members.nearest(location, FAR_FACTOR * config.replicas),
-            config=replace(config, replicas=wanted, parallelism=wanted),
-            ask=ask,
-        )
-        return Publication(stored, lookup, self.protocol.spawn(lookup.find()))
+        wanted = max(wanted, 1)
+        config = replace(self._config, replicas=wanted, parallelism=wanted)
+        return Lookup(self.protocol, Node(location), nearest, config=config, ask=ask)
 
     def _seeds(self, target: Node) -> list[Node]:
         # More than will be asked: they take the places of those who do not answer.
         width = FAR_FACTOR * self._config.replicas
         listed = self._members.nearest(target.id, width)
-        return listed + self.protocol.router.find_neighbors(target)
+        retiring = self._members.nearest_retiring(target.id, width)
+        return listed + retiring + self.protocol.router.find_neighbors(target)
 
     async def _crawl(self, lookup: Lookup) -> LookupResult:
         result = await lookup.find()

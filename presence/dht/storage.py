@@ -2,7 +2,8 @@
 
 Stock code reaches values through `IStorage` only. Writing needs a publisher and answers
 with a reason, so it goes through `presence.record_store.RecordStore.put`; nothing is
-ever republished or handed over, as a record's end is signed and its publisher renews.
+ever republished, as a record's end is signed and its publisher renews. What is handed
+over after an election goes by rules of our own (`presence.dht.handover`).
 """
 
 from collections.abc import Iterator

@@ -76,6 +76,13 @@ class MemoryRegistry:
         """Let readers notice a change."""
         self._sequence += 1
 
+    def leave(self, node_id: NodeId) -> None:
+        """Let a node be registered no longer."""
+        self._nodes = {k: v for k, v in self._nodes.items() if k != node_id}
+        self.elected.discard(node_id)
+        self.retiring.discard(node_id)
+        self.changed()
+
     def elect(self, elected: Iterable[NodeId], since: UnixTime) -> None:
         """Put a new list in force; those who are not on it retire."""
         newly = set(elected)

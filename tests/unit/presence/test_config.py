@@ -22,3 +22,34 @@ def test_quorum_is_within_the_replicas():
 
     assert 1 < config.quorum <= config.replicas <= config.bucket_size
     assert config.soft_timeout < config.hard_timeout
+
+
+def test_what_was_not_handed_over_is_published_anew_within_the_grace():
+    # Records are renewed every ten minutes; a clock may be two minutes off.
+    config = PresenceConfig().dht
+
+    assert config.handover_grace - CLOCK_SKEW >= 1.5 * 600
+
+
+def test_settling_covers_learning_of_an_election_with_a_wrong_clock():
+    config = PresenceConfig().dht
+
+    assert config.settling >= 60 + CLOCK_SKEW
+    assert config.settling <= config.handover_grace
+
+
+def test_honest_pace_stays_below_what_is_taken():
+    config = PresenceConfig().dht
+
+    assert config.handover_rate_per_member < config.handovers_per_second
+    assert config.handovers_per_second < config.requests_per_second
+
+
+def test_full_store_is_handed_over_within_the_grace():
+    # 20,000 locations with three records each, to eight members: an offer has twenty
+    # locations, and one holder in eight gives the record itself.
+    config = PresenceConfig()
+    locations, replicas = config.store.max_keys, config.dht.replicas
+    messages = locations * replicas / 20 + 3 * locations
+
+    assert messages / config.dht.handover_rate < config.dht.handover_grace / 2

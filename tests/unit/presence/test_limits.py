@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presence.limits import ReplayMemory, SlidingWindow, TokenBuckets
+from presence.limits import Pace, ReplayMemory, SlidingWindow, TokenBuckets
 from psp.units import Monotonic, Seconds
 
 
@@ -64,3 +64,11 @@ def test_memory_forgets_after_its_time_only():
     assert b"x" not in memory
     assert b"y" in memory
     assert len(memory) == 1
+
+
+def test_turns_come_at_equal_distances_and_are_not_saved_up():
+    pace = Pace(4.0)
+
+    assert [pace.delay(at(0.0)) for _ in range(3)] == [0.0, 0.25, 0.5]
+    assert pace.delay(at(0.5)) == 0.25
+    assert [pace.delay(at(100.0)) for _ in range(2)] == [0.0, 0.25]

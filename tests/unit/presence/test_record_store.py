@@ -43,8 +43,9 @@ def user(seed=1, **options):
     return PresenceUser(SeededEntropy(seed), **options)
 
 
-def put(store, raw, *, publisher=PUBLISHER, now=NOON):
-    return store.put(checked(raw, now=now).location, raw, publisher, now)
+def put(store, raw, *, publisher=PUBLISHER, now=NOON, bringer=None):
+    where = checked(raw, now=now).location
+    return store.put(where, raw, publisher, now, bringer=bringer)
 
 
 def test_record_is_kept_and_given_back_by_slot():
@@ -239,6 +240,126 @@ def test_scan_of_a_whole_store_finds_no_contacts_only_user():
     assert location(guessed, 20_000, random_value(20_000)) in {
         checked(raw).location for raw in held
     }
+
+
+class TestHandedOver:
+    """Records that a retiring node brought in the name of their publisher."""
+
+    BRINGER, OTHER = NodeId(b"x" * 32), NodeId(b"y" * 32)
+
+    def test_it_counts_for_its_publisher(self):
+        store = new_store(max_per_publisher=2)
+        records = [user(seed).agreed_record(RELAY, NOON) for seed in range(3)]
+
+        taken = [put(store, raw, bringer=self.BRINGER) for raw in records]
+
+        assert taken == [None, None, StoreRefusal.QUOTA]
+        (held,) = store.at(checked(records[0]).location, NOON)
+        assert (held.publisher, held.bringer) == (PUBLISHER, self.BRINGER)
+
+    def test_bringer_has_no_limit_of_its_own(self):
+        store = new_store(max_per_publisher=1)
+        records = [user(seed).agreed_record(RELAY, NOON) for seed in range(3)]
+
+        for number, raw in enumerate(records):
+            publisher = NodeId(bytes([number]) * 32)
+            assert put(store, raw, publisher=publisher, bringer=self.BRINGER) is None
+
+        assert len(store) == 3
+
+    def test_publisher_at_its_limit_displaces_what_came_in_its_name(self):
+        store = new_store(max_per_publisher=2)
+        records = [user(seed).agreed_record(RELAY, NOON) for seed in range(4)]
+        for raw in records[:2]:
+            put(store, raw, bringer=self.BRINGER)
+
+        assert [put(store, raw) for raw in records[2:]] == [None, None]
+        assert sorted(store.raw_records()) == sorted(records[2:])
+        assert put(store, records[0]) is StoreRefusal.QUOTA
+        assert put(store, records[0], bringer=self.BRINGER) is StoreRefusal.QUOTA
+
+    def test_publishers_of_a_full_store_displace_what_was_handed_over(self):
+        store = new_store(max_keys=2)
+        records = [user(seed).agreed_record(RELAY, NOON) for seed in range(5)]
+        other = NodeId(b"o" * 32)
+        for raw in records[:2]:
+            put(store, raw, publisher=other, bringer=self.BRINGER)
+
+        assert [put(store, raw) for raw in records[2:4]] == [None, None]
+        assert put(store, records[4]) is StoreRefusal.FULL
+        assert sorted(store.raw_records()) == sorted(records[2:4])
+
+    def test_full_store_is_shared_evenly_by_those_who_hand_over(self):
+        store = new_store(max_keys=4)
+        records = [user(seed).agreed_record(RELAY, NOON) for seed in range(9)]
+        for raw in records[:4]:
+            put(store, raw, bringer=self.BRINGER)
+
+        taken = [put(store, raw, bringer=self.OTHER) for raw in records[4:]]
+
+        assert taken == [None, None, *[StoreRefusal.FULL] * 3]
+        assert set(store.raw_records()) == {*records[2:4], *records[4:6]}
+
+    def test_places_with_several_slots_are_cleared_before_one_is_taken(self):
+        store = new_store(max_keys=1)
+        alice = user(1)
+        for slot in range(3):
+            raw = alice.agreed_record(RELAY, NOON, slot=slot)
+            put(store, raw, bringer=self.BRINGER)
+        new = user(2).agreed_record(RELAY, NOON)
+
+        assert put(store, new) is None
+        assert store.raw_records() == [new]
+
+    def test_nothing_bad_displaces_anything(self):
+        store = new_store(max_keys=1)
+        held = user(1).agreed_record(RELAY, NOON)
+        put(store, held, bringer=self.BRINGER)
+        good = user(2).agreed_record(RELAY, NOON)
+        forged = good[:-1] + bytes([good[-1] ^ 1])
+
+        refusal = store.put(checked(good).location, forged, PUBLISHER, NOON)
+
+        assert refusal is Refusal.SIGNATURE
+        assert store.raw_records() == [held]
+
+    def test_its_publisher_renews_it_as_its_own(self):
+        store, alice = new_store(max_per_publisher=1), user()
+        old, new = (alice.agreed_record(RELAY, NOON) for _ in range(2))
+        put(store, old, bringer=self.BRINGER)
+
+        assert put(store, new) is None
+        (held,) = store.at(checked(new).location, NOON)
+        assert held.bringer is None
+        assert put(store, old, bringer=self.OTHER) is StoreRefusal.OLD
+
+    def test_what_publishers_brought_is_listed_first(self):
+        store = new_store()
+        records = [user(seed).agreed_record(RELAY, NOON) for seed in range(4)]
+        for number, raw in enumerate(records):
+            put(store, raw, bringer=None if number % 2 else self.BRINGER)
+        places = [checked(raw).location for raw in records]
+
+        assert store.locations() == [places[1], places[3], places[0], places[2]]
+
+    def test_expired_records_are_not_handed_on(self):
+        store = new_store(sweep_interval=10_000)
+        raw = user().agreed_record(RELAY, NOON, lifetime=60)
+        put(store, raw)
+        where = checked(raw).location
+
+        assert [held.outer.raw for held in store.at(where, NOON + 59)] == [raw]
+        assert store.at(where, NOON + 60) == []
+
+    def test_cleared_store_is_as_new(self):
+        store = new_store(max_keys=1, max_per_publisher=1)
+        put(store, user(1).agreed_record(RELAY, NOON))
+
+        store.clear()
+
+        assert len(store) == 0
+        assert store.locations() == []
+        assert put(store, user(2).agreed_record(RELAY, NOON)) is None
 
 
 class TestJudgedByASlowStore:

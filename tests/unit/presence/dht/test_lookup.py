@@ -54,7 +54,7 @@ def validate(raw):
     return parse(raw, network=TEST_NETWORK, random_value=random_value, unix_now=NOON)
 
 
-def new_lookup(crowd, seeds, *, wants_record=True, **limits):
+def new_lookup(crowd, seeds, *, wants_record=True, retiring=None, **limits):
     return Lookup(
         crowd,
         TARGET,
@@ -62,6 +62,7 @@ def new_lookup(crowd, seeds, *, wants_record=True, **limits):
         config=DhtConfig(**limits),
         ask=crowd.ask,
         validate=validate if wants_record else None,
+        is_retiring=retiring and (lambda each: int.from_bytes(each) in retiring),
     )
 
 
@@ -266,3 +267,91 @@ def test_own_record_is_one_voice():
         return await lookup.find()
 
     assert run_simulation(main).record.raw == new
+
+
+class TestWhileAnElectionIsFresh:
+    """Some of the nodes are asked only because they were elected before."""
+
+    def test_twice_as_many_are_asked(self):
+        crowd = Crowd()
+
+        result, _, _ = crawl(crowd, range(1, 41), retiring=range(1, 41, 2))
+
+        assert sorted(crowd.asked) == list(range(1, 17))
+        assert (result.answered, result.retiring) == (16, 8)
+
+    @pytest.mark.parametrize("retiring", [range(1, 21), range(21, 41)])
+    def test_either_list_is_asked_however_near_the_other_is(self, retiring):
+        crowd = Crowd()
+
+        result, _, _ = crawl(crowd, range(1, 41), retiring=retiring)
+
+        assert sorted(crowd.asked) == [*range(1, 17), *range(21, 29)]
+        assert result.answered == 24
+
+    def test_quorum_of_one_list_waits_for_the_other(self):
+        # The elected ones were handed the old record; the new one lies with the retiring.
+        old, new = records(2)
+        crowd = Crowd()
+        crowd.replies = {n: Reply(old) for n in range(1, 9)}
+        crowd.replies |= {n: Reply(new) for n in range(9, 17)}
+        crowd.delays = dict.fromkeys(range(9, 17), 0.09)
+
+        async def main(hub):
+            lookup = new_lookup(crowd, range(1, 17), retiring=range(9, 17))
+            task = crowd.spawn(lookup.find())
+            await lookup.agreed
+            at = asyncio.get_running_loop().time()
+            early = lookup.result()
+            await task
+            return at, early
+
+        at, early = run_simulation(main)
+        assert early.record.raw == new
+        assert early.holders >= 3
+        assert at > 0.09
+
+    def test_late_retiring_nodes_are_waited_for(self):
+        old, new = records(2)
+        crowd = Crowd()
+        crowd.replies = {n: Reply(old) for n in range(1, 9)}
+        crowd.replies |= {n: Reply(new) for n in range(9, 17)}
+        crowd.delays = dict.fromkeys(range(9, 17), 0.5)
+
+        result, _, _ = crawl(crowd, range(1, 17), retiring=range(9, 17))
+
+        assert result.record.raw == new
+
+    def test_dead_retiring_nodes_delay_nobody_beyond_their_timeout(self):
+        (good,) = records(1)
+        crowd = Crowd()
+        crowd.replies = {n: Reply(good) for n in range(1, 9)}
+        crowd.replies |= dict.fromkeys(range(9, 17))
+        crowd.delays = dict.fromkeys(range(9, 17), 1.0)
+
+        result, took, agreed = crawl(crowd, range(1, 17), retiring=range(9, 17))
+
+        assert result.holders == 8
+        assert took < 1.3
+        assert not agreed
+
+    def test_few_that_retire_are_enough_to_be_heard(self):
+        (good,) = records(1)
+        crowd = Crowd()
+        crowd.replies = {n: Reply(good) for n in range(1, 10)}
+
+        result, _, agreed = crawl(crowd, range(1, 10), retiring={9})
+
+        assert agreed
+        assert result.retiring == 1
+
+    def test_one_list_is_enough_when_the_other_knows_nothing_of_its_election(self):
+        (good,) = records(1)
+        crowd = Crowd()
+        crowd.replies = dict.fromkeys(range(1, 9))
+        crowd.replies |= {n: Reply(good) for n in range(9, 17)}
+
+        result, _, agreed = crawl(crowd, range(1, 17), retiring=range(9, 17))
+
+        assert agreed
+        assert (result.answered, result.retiring) == (8, 8)

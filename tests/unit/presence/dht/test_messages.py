@@ -10,13 +10,17 @@ from presence.dht.messages import (
     Answer,
     FindNode,
     FindValue,
+    HandOver,
     Nodes,
+    Offer,
     Ping,
     Pong,
+    Refused,
     Request,
     Store,
     Stored,
     Value,
+    Wanted,
     decode_answer,
     decode_request,
     encode,
@@ -33,6 +37,10 @@ REQUESTS: list[Request] = [
     FindValue(ID, 255),
     FindValue(ID, 0),
     Store(ID, RECORD),
+    Offer(()),
+    Offer(((ID, HELD),)),
+    Offer(((ID, ((0, 2**64 - 1), (1, 2**64 - 1), (2, 2**64 - 1))),) * 20),
+    HandOver(ID, RECORD, bytes(32)),
 ]
 ANSWERS: list[Answer] = [
     Pong(),
@@ -42,6 +50,9 @@ ANSWERS: list[Answer] = [
     Value(RECORD, HELD, (ID,) * 8),
     Stored(""),
     Stored("far"),
+    Wanted(()),
+    Wanted(tuple(range(60))),
+    Refused("not_member"),
 ]
 
 
@@ -121,6 +132,15 @@ MALFORMED = {
     "reason long": [20, "x" * 17],
     "reason bytes": [20, b"x"],
     "bool kind": [True],
+    "offer of 21": [5, [[ID, []]] * 21],
+    "offer of ids": [5, [ID]],
+    "offer of four slots": [5, [[ID, [[0, 1]] * 4]]],
+    "publisher short": [6, ID, RECORD, bytes(31)],
+    "publisher missing": [6, ID, RECORD],
+    "wanted beyond": [21, [60]],
+    "wanted negative": [21, [-1]],
+    "wanted of 61": [21, [0] * 61],
+    "refused long": [22, "x" * 17],
 }
 
 

@@ -1,6 +1,7 @@
 """Both ends of the DHT messages: who may, how often, and who is remembered."""
 
 import asyncio
+import functools
 
 import pytest
 from kademlia.node import Node
@@ -10,12 +11,16 @@ from presence.dht.members import Members
 from presence.dht.messages import (
     FindNode,
     FindValue,
+    HandOver,
     Nodes,
+    Offer,
     Ping,
     Pong,
+    Refused,
     Store,
     Stored,
     Value,
+    Wanted,
     decode_answer,
     encode,
 )
@@ -56,6 +61,7 @@ class Setting:
 
     def __init__(self, members=80, *, own_is_elected=True, **limits):
         entropy = SeededEntropy(1)
+        self.now = NOON
         self.ids = [NodeId(entropy.token(32)) for _ in range(members)]
         self.own, self.peer = self.ids[0], self.ids[1]
         self.relay = NodeId(entropy.token(32))
@@ -64,14 +70,14 @@ class Setting:
         self.links = MemoryLinks()
         self.stats = PresenceStats()
         self.records = RecordStore(StoreConfig(), checked)
-        self.members = Members(self.registry, self.own)
+        self.members = Members(self.registry, self.own, DhtConfig(), lambda: self.now)
         self.protocol = PresenceProtocol(
             DhtConfig(**limits),
             members=self.members,
             links=self.links.port(self.own),
             records=self.records,
             stats=self.stats,
-            unix_time=lambda: NOON,
+            unix_time=lambda: self.now,
         )
 
     async def ask(self, request, peer=None):
@@ -87,6 +93,21 @@ class Setting:
             if self.members.is_among_nearest(outer.location, 32) is is_near:
                 return outer
         raise AssertionError("no such record")
+
+    def own_record_near(self, *, is_near=True):
+        """Return a record that belonged, or did not belong, to us in our own time."""
+        for seed in range(200):
+            raw = PresenceUser(SeededEntropy(seed)).agreed_record(RELAY, NOON)
+            outer = checked(raw, None, NOON, b"")
+            if self.members.was_among_nearest(outer.location, 32) is is_near:
+                return outer
+        raise AssertionError("no such record")
+
+    def elect(self, *nodes):
+        """Put a new list in force, and let this node know it."""
+        assert self.members.version == 0
+        self.registry.elect(nodes, NOON)
+        assert self.members.version == 1
 
     def peer_contact(self):
         return self.members.contact_of(self.peer)
@@ -106,13 +127,13 @@ async def acquainted():
 def simulated(test):
     """Run a test in virtual time."""
 
-    def run():
+    @functools.wraps(test)
+    def run(*args, **settings):
         async def main(hub):
-            await test()
+            await test(*args, **settings)
 
         run_simulation(main)
 
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run
 
 
@@ -133,11 +154,26 @@ async def test_member_answers_each_kind_with_its_own():
 
 
 @simulated
-async def test_relay_that_is_not_elected_answers_nothing():
+async def test_relay_that_is_not_elected_says_so_and_stores_nothing():
     setting = Setting(own_is_elected=False)
+    outer = checked(
+        PresenceUser(SeededEntropy(1)).agreed_record(RELAY, NOON), None, NOON, b""
+    )
+    offered = ((outer.location, ((0, 1),)),)
 
-    assert await setting.ask(Ping()) is None
-    assert setting.stats.dht_dropped == {"not_member": 1}
+    for request in (
+        Ping(),
+        FindNode(outer.location),
+        FindValue(outer.location, 0),
+        Store(outer.location, outer.raw),
+        Offer(offered),
+        HandOver(outer.location, outer.raw, RELAY.public),
+        b"junk",
+    ):
+        assert await setting.ask(request) == Refused("not_member")
+
+    assert setting.stats.dht_dropped == {"not_member": 7}
+    assert len(setting.records) == 0
 
 
 @simulated
@@ -303,13 +339,32 @@ async def test_contact_is_checked_once_a_minute_at_most():
 async def test_table_follows_the_registry():
     setting = await acquainted()
     before = setting.contacts()
-
     gone = setting.peer_contact().id
-    setting.registry.elected.discard(setting.peer)
-    setting.registry.changed()
+
+    setting.elect(*(node for node in setting.ids if node != setting.peer))
+    setting.protocol.sync()
+    assert setting.contacts() == before
+    setting.now += 1_200
     setting.protocol.sync()
 
     assert before - setting.contacts() == {gone}
+
+
+@simulated
+async def test_one_who_does_not_know_yet_that_it_is_elected_keeps_its_place():
+    setting = await acquainted()
+    contact = setting.peer_contact()
+
+    async def refuse(peer, data):
+        return encode(Refused("not_member"))
+
+    setting.links.serve(setting.peer, 1, refuse)
+    for _ in range(3):
+        answer = await setting.protocol.request(contact, Ping())
+        assert answer == Refused("not_member")
+
+    assert contact.id in setting.contacts()
+    assert setting.stats.dht_failed == 0
 
 
 @simulated
@@ -355,3 +410,162 @@ async def test_closing_ends_what_was_spawned():
     await setting.protocol.close()
 
     assert task.cancelled()
+
+
+class TestRetiring:
+    """This node is not on the new list; others of its list are."""
+
+    @staticmethod
+    def setting(**limits):
+        setting = Setting(**limits)
+        setting.elect(*setting.ids[1:40], setting.relay)
+        return setting
+
+    @simulated
+    async def test_it_still_answers_and_stores(self):
+        setting = self.setting()
+        outer = setting.own_record_near()
+
+        assert await setting.ask(Ping()) == Pong()
+        assert isinstance(await setting.ask(FindNode(outer.location)), Nodes)
+        stored = await setting.ask(Store(outer.location, outer.raw))
+        assert stored == Stored("")
+        value = await setting.ask(FindValue(outer.location, 255))
+        assert value.record == outer.raw
+        assert list(setting.protocol.misplaced) == [outer.location]
+
+    @simulated
+    async def test_it_still_refuses_what_never_was_its_own(self):
+        setting = self.setting()
+        outer = setting.own_record_near(is_near=False)
+
+        refused = await setting.ask(Store(outer.location, outer.raw))
+
+        assert refused == Stored("far")
+        assert setting.protocol.misplaced == {}
+
+    @simulated
+    async def test_when_its_time_is_over_it_is_nobody(self):
+        setting = self.setting()
+        setting.members.lay_down()
+
+        assert await setting.ask(Ping()) == Refused("not_member")
+
+
+class TestTakingOver:
+    """A new list is in force; the peer is retiring, this node is elected."""
+
+    @staticmethod
+    def setting(**limits):
+        setting = Setting(**limits)
+        setting.peer = setting.ids[79]
+        setting.elect(*setting.ids[:40])
+        return setting
+
+    @simulated
+    async def test_offer_is_answered_with_what_is_lacking(self):
+        setting = self.setting()
+        outer = setting.record_near()
+        far = setting.record_near(is_near=False)
+        sequence = outer.head.sequence
+        await setting.ask(Store(outer.location, outer.raw))
+
+        answer = await setting.ask(
+            Offer(
+                (
+                    (outer.location, ((0, sequence), (1, 5))),
+                    (far.location, ((0, 5),)),
+                    (outer.location, ((0, sequence + 1), (2, 0))),
+                )
+            )
+        )
+
+        assert answer == Wanted((1, 6, 8))
+
+    @simulated
+    async def test_record_is_kept_in_the_name_of_its_publisher(self):
+        setting = self.setting()
+        outer = setting.record_near()
+
+        answer = await setting.ask(HandOver(outer.location, outer.raw, setting.relay))
+
+        assert answer == Stored("")
+        (held,) = setting.records.at(outer.location, NOON)
+        assert held.outer.raw == outer.raw
+        assert (held.publisher, held.bringer) == (setting.relay, setting.peer)
+        assert setting.stats.records_taken_over == {"stored": 1}
+        assert setting.stats.stores == {}
+
+    @pytest.mark.parametrize("brings", ["forged", "far", "stranger's"])
+    @simulated
+    async def test_records_are_checked_as_any_other(self, brings):
+        setting = self.setting()
+        outer = setting.record_near(is_near=brings != "far")
+        raw, publisher, refusal = outer.raw, setting.relay, "far"
+        if brings == "forged":
+            raw, refusal = raw[:-1] + bytes([raw[-1] ^ 1]), "signature"
+        elif brings == "stranger's":
+            publisher, refusal = NodeId(b"x" * 32), "publisher"
+
+        answer = await setting.ask(HandOver(outer.location, raw, publisher))
+
+        assert answer == Stored(refusal)
+        assert setting.stats.records_taken_over == {refusal: 1}
+        assert len(setting.records) == 0
+
+    @simulated
+    async def test_who_was_never_elected_may_not_hand_over(self):
+        setting = self.setting()
+        outer = setting.record_near()
+        requests = [
+            Offer(((outer.location, ((0, 5),)),)),
+            HandOver(outer.location, outer.raw, setting.relay),
+        ]
+
+        for stranger in (setting.relay, NodeId(b"x" * 32)):
+            for request in requests:
+                answer = await setting.ask(request, stranger)
+                assert answer == Refused("stranger")
+
+        assert len(setting.records) == 0
+
+    @simulated
+    async def test_nobody_may_when_no_list_has_changed(self):
+        setting = Setting()
+        outer = setting.record_near()
+
+        answer = await setting.ask(HandOver(outer.location, outer.raw, setting.relay))
+        assert answer == Refused("stranger")
+        setting = self.setting()
+        setting.now += 1_200 + 300
+        answer = await setting.ask(Offer(()))
+        assert answer == Refused("stranger")
+
+    @simulated
+    async def test_one_bringer_cannot_hand_over_without_end(self):
+        setting = self.setting(handovers_per_second=2.0)
+
+        answers = [await setting.ask(Offer(())) for _ in range(5)]
+
+        assert answers == [Wanted(())] * 4 + [Refused("too_often")]
+        assert await setting.ask(Ping()) == Pong()
+
+    @simulated
+    async def test_more_than_a_publisher_may_bring_at_once_comes_from_many(self):
+        # 240 stores a minute are one publisher's; a bringer brings what many published.
+        setting = self.setting(stores_per_minute=1.0)
+        outer = setting.record_near()
+        request = HandOver(outer.location, outer.raw, setting.relay)
+
+        answers = [await setting.ask(request) for _ in range(5)]
+
+        assert answers == [Stored("")] * 5
+
+    @simulated
+    async def test_what_belongs_to_us_is_not_passed_on(self):
+        setting = self.setting(replicas=40)
+        outer = setting.record_near()
+
+        await setting.ask(Store(outer.location, outer.raw))
+
+        assert setting.protocol.misplaced == {}

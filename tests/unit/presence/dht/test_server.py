@@ -23,7 +23,7 @@ from psp.errors import LocalProtocolError
 from psp.netdoc.presence_record import parse, period_at
 from psp.testing.presence import TEST_NETWORK, look_up
 from psp.testing.simloop import run_simulation
-from psp.units import Seconds
+from psp.units import Seconds, UnixTime
 from psp.wire.presence import FoundState
 
 
@@ -296,19 +296,22 @@ def test_look_up_asks_eight_and_publishing_eight(new_world):
     in_simulation(main)
 
 
-def test_member_that_is_no_longer_elected_is_left_alone(new_world):
+def test_member_that_is_no_longer_elected_is_left_alone_after_the_grace(new_world):
     async def main():
         world = new_world(12, 2)
-        alice = world.user()
+        alice, (point, gateway) = world.user(), world.plain
         gone = world.members[0]
         world.registry.elected.discard(gone.node_id)
         world.registry.changed()
+        await asyncio.sleep(2_000)
 
-        assert await publish_all(world, [alice]) == [8]
+        stored = await alice.appear(point.circuits.open(), point.node_id, world.clock())
 
+        assert stored == 8
+        assert await look_all_up(world, [alice], gateway) == 1
         assert gone.service.records.raw_records() == []
         assert gone.service.stats.dht_requests == {}
-        answer = await world.links.port(world.plain[0].node_id).request(
+        answer = await world.links.port(point.node_id).request(
             world.members[0].node_id,
             1,
             encode(FindValue(bytes(20), 255)),
@@ -320,6 +323,116 @@ def test_member_that_is_no_longer_elected_is_left_alone(new_world):
         await world.close()
 
     in_simulation(main)
+
+
+class TestAtAnElection:
+    """Twelve of forty relays are elected, and twelve others after them."""
+
+    def world(self, new_world):
+        world = new_world(12, 28)
+        world.old, world.new = world.members, world.plain[:12]
+        world.point, world.gateway = world.plain[-2:]
+        return world
+
+    @staticmethod
+    def elect(world):
+        since = UnixTime(int(world.clock()))
+        world.registry.elect([relay.node_id for relay in world.new], since)
+
+    @staticmethod
+    async def publish(world, user):
+        circuit = world.point.circuits.open()
+        return await user.appear(circuit, world.point.node_id, world.clock())
+
+    def test_publications_go_to_both_lists_while_it_settles(self, new_world):
+        async def main():
+            world = self.world(new_world)
+            self.elect(world)
+            stored = [await self.publish(world, world.user())]
+            holders = [len(relay.service.records) for relay in world.relays]
+            await asyncio.sleep(180)
+            stored.append(await self.publish(world, world.user()))
+            await world.close()
+            return stored, sum(holders[:12]), sum(holders[12:24])
+
+        assert in_simulation(main) == ([16, 8], 8, 8)
+
+    def test_publication_is_kept_when_no_elected_node_knows_of_it(self, new_world):
+        async def main():
+            world = self.world(new_world)
+            world.links.dead |= {relay.node_id for relay in world.new}
+            self.elect(world)
+            stored = await self.publish(world, alice := world.user())
+            world.links.dead.clear()
+            await asyncio.sleep(10)
+            world.links.dead |= {relay.node_id for relay in world.old}
+            found = await look_all_up(world, [alice], world.gateway)
+            await world.close()
+            return stored, found
+
+        assert in_simulation(main) == (8, 1)
+
+    def test_look_up_asks_both_lists_for_the_grace(self, new_world):
+        async def main():
+            world = self.world(new_world)
+            alice = world.user()
+            await publish_all(world, [alice])
+            self.elect(world)
+            asked = []
+            for pause in (0, 1_100, 200):
+                await asyncio.sleep(pause)
+                await self.publish(world, alice)
+                await asyncio.sleep(21)
+                before = world.links.requests
+                assert await look_all_up(world, [alice], world.gateway) == 1
+                await asyncio.sleep(1)
+                asked.append(world.links.requests - before)
+            await world.close()
+            return asked
+
+        assert in_simulation(main) == [16, 16, 8]
+
+    def test_nobody_is_called_absent_whom_the_retiring_nodes_may_know(self, new_world):
+        async def main():
+            world = self.world(new_world)
+            alice, nobody = world.user(), world.user()
+            await publish_all(world, [alice])
+            world.links.dead |= {relay.node_id for relay in world.old}
+            self.elect(world)
+            states = []
+            for user in (alice, nobody):
+                circuit = world.gateway.circuits.open()
+                asked = look_up(
+                    [circuit], user.credential, world.registry, world.clock()
+                )
+                states += (await asked)[1]
+            world.links.dead.clear()
+            circuit = world.gateway.circuits.open()
+            asked = look_up([circuit], nobody.credential, world.registry, world.clock())
+            states += (await asked)[1]
+            await world.close()
+            return states
+
+        assert in_simulation(main) == [
+            FoundState.COULD_NOT_ASK,
+            FoundState.COULD_NOT_ASK,
+            FoundState.NO_RECORD,
+        ]
+
+    def test_absence_is_known_though_no_elected_node_knows_of_its_election(
+        self, new_world
+    ):
+        async def main():
+            world = self.world(new_world)
+            world.links.dead |= {relay.node_id for relay in world.new}
+            self.elect(world)
+            circuit = world.gateway.circuits.open()
+            nobody = world.user().credential
+            _, states = await look_up([circuit], nobody, world.registry, world.clock())
+            await world.close()
+            return states
+
+        assert in_simulation(main) == [FoundState.NO_RECORD]
 
 
 def test_stock_doors_are_shut(new_world):
