@@ -2,6 +2,7 @@
 
 import enum
 
+from discovery.replay.client import ReplayError
 from discovery.transactions import errors as writing
 from psp.errors import ConfigError, PspError
 from psp.runtime.quorum import ChainReadError
@@ -34,6 +35,7 @@ class ExitCode(enum.IntEnum):
 
 _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCode], ...] = (
     (ConfigError, ExitCode.CONFIG),
+    (ReplayError, ExitCode.FAILED),
     (ChainReadError, ExitCode.CHAIN),
     ((writing.InsufficientFundsError, writing.FeeLimitError), ExitCode.FUNDS),
     (writing.RevertedError, ExitCode.REFUSED),

@@ -7,10 +7,14 @@ import typer
 import cli.commands.bench
 import cli.commands.chain
 import cli.commands.demo
+import cli.commands.discovery
 import cli.commands.relay
+import cli.commands.relay_chain
+import cli.commands.stake_chain
 import cli.commands.testnet
 import cli.commands.trusted
 import cli.commands.user
+import cli.commands.user_chain
 import cli.commands.wallet
 import psp
 from cli.exit_codes import ExitCode, exit_code
@@ -28,10 +32,14 @@ app = typer.Typer(
 )
 app.command(rich_help_panel="Try it")(cli.commands.demo.demo)
 app.command("demo-peer", hidden=True)(cli.commands.demo.demo_peer)
+cli.commands.user.app.add_typer(cli.commands.user_chain.app)
 app.add_typer(cli.commands.user.app, name="user", rich_help_panel="Users")
+for more in (cli.commands.relay_chain.app, cli.commands.stake_chain.app):
+    cli.commands.relay.app.add_typer(more)
 app.add_typer(cli.commands.relay.app, name="relay", rich_help_panel="Relay operators")
 for name, group in (
     ("chain", cli.commands.chain.app),
+    ("discovery", cli.commands.discovery.app),
     ("wallet", cli.commands.wallet.app),
     ("testnet", cli.commands.testnet.app),
 ):

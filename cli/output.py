@@ -1,7 +1,8 @@
 """Printing for people, and JSON for machines."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -31,6 +32,16 @@ def print_warning(message: str) -> None:
 def print_json(value: Mapping[str, object]) -> None:
     """Print one line of JSON on stdout."""
     out.out(json.dumps(value, separators=(",", ":")), highlight=False)
+
+
+@contextmanager
+def progress(text: str, *, is_quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal's stderr what is waited for; yields what changes the text."""
+    if is_quiet or not err.is_terminal:
+        yield lambda _: None
+        return
+    with err.status(text) as status:
+        yield status.update
 
 
 def print_facts(

@@ -49,6 +49,15 @@ def ether(wei: int) -> str:
     return f"{_text(wei, ETHER_DIGITS)} ether"
 
 
+def about(wei: int) -> str:
+    """Return an amount in ether, cut to whole gwei.
+
+    >>> about(1_234_567_891_234_567_890)
+    '1.234567891 ether'
+    """
+    return ether(wei - wei % 10**GWEI_DIGITS)
+
+
 def gwei(wei: int) -> str:
     """Return an amount in gwei, thousands apart."""
     return f"{_text(wei, GWEI_DIGITS)} gwei"

@@ -122,9 +122,14 @@ class Chain:
         """Return what is out of the ordinary about a view."""
         config = AlarmConfig(max_head_age=int(self.target.max_head_age))
         return [
-            *judge(None, view, int(time.time()), config, is_full_quorum=is_full),
+            *judge(None, view, unix_now(), config, is_full_quorum=is_full),
             *foreign_contracts(view),
         ]
+
+
+def unix_now() -> int:
+    """Return this host's clock."""
+    return int(time.time())
 
 
 @asynccontextmanager

@@ -11,16 +11,16 @@ alone. Nothing is signed before the question is answered.
 import asyncio
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import typer
 
-from cli.chain_work.amounts import ether, fee, price
+from cli.chain_work.amounts import about, ether, fee, price
 from cli.chain_work.chain import Chain
 from cli.exit_codes import ExitCode
-from cli.output import err, note, print_error, print_facts
+from cli.output import err, note, print_error, print_facts, progress
 from discovery.transactions.call import Call
 from discovery.transactions.costs import Cost, Outcome
 from discovery.transactions.errors import ChainUnreachableError
@@ -173,7 +173,7 @@ class Payer:
             ("fee", f"about {fee(cost.expected)}"),
             ("", f"at most {fee(cost.maximum)}"),
             ("value", ether(cost.value) if cost.value else "none"),
-            ("balance", f"{ether(cost.balance)}, afterwards about {ether(after)}"),
+            ("balance", f"{about(cost.balance)}, afterwards about {about(after)}"),
         ]
         print_facts(title, rows, err)
 
@@ -215,9 +215,8 @@ class Payer:
 
     def waiting(self) -> AbstractContextManager[object]:
         """Show that something is waited for, as long as the block lasts."""
-        if self._terms.is_quiet or not err.is_terminal:
-            return nullcontext()
-        return err.status("waiting for the chain; Ctrl-C leaves it under way")
+        text = "waiting for the chain; Ctrl-C leaves it under way"
+        return progress(text, is_quiet=self._terms.is_quiet)
 
     def _note(self, text: str) -> None:
         if not self._terms.is_quiet:

@@ -1,11 +1,10 @@
 """How a chain and the network on it stand."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cli.chain_work.chain import COMPLETENESS, Chain
+from cli.chain_work.chain import COMPLETENESS, Chain, unix_now
 from cli.chain_work.shipped import shipped
 from psp.directory.chain.alarms import Alarm
 from psp.directory.chain.header import BlockHeader
@@ -137,7 +136,7 @@ async def look(chain: Chain) -> NetworkReport:
     return NetworkReport(
         reading,
         chain.alarms(view, is_full=reading.agreed.is_full),
-        int(time.time()) - view.timestamp,
+        unix_now() - view.timestamp,
         phase_of(view.state, view.timestamp),
     )
 
@@ -209,7 +208,8 @@ def _named(refused: Mapping[NotCounted, int]) -> dict[str, int]:
 
 def _refusals(refused: Mapping[NotCounted, int]) -> list[list[str]]:
     return [
-        ["", f"{count} more: {reason}"] for reason, count in _named(refused).items()
+        ["", f"not counted: {count}, {reason}"]
+        for reason, count in _named(refused).items()
     ]
 
 

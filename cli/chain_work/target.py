@@ -85,6 +85,8 @@ def find_target(
             "endpoints are not asked for it, as they could name another and have you "
             "sign for that"
         )
+    if not 0 < chain_id < 1 << 64:
+        raise ConfigError(f"--chain-id {chain_id} is no chain's id")
     address = None
     if registry is not None:
         address = parse_address(registry)

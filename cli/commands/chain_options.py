@@ -31,7 +31,6 @@ from psp.runtime import keyfiles
 
 _CHAIN = "Which chain"
 _MONEY = "Who pays, and how much"
-MAX_CHAIN_ID = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,6 @@ class ChainOptions:
     chain_id: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=MAX_CHAIN_ID,
             metavar="ID",
             help="The chain's id.",
             rich_help_panel=_CHAIN,
@@ -78,7 +75,6 @@ class ChainOptions:
     quorum: Annotated[
         int | None,
         typer.Option(
-            min=1,
             metavar="N",
             help="How many endpoints must agree; more than half, if left out.",
             rich_help_panel=_CHAIN,

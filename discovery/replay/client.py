@@ -73,6 +73,35 @@ async def replay(
     )
 
 
+async def held_keys(
+    reader: ChainReader,
+    header: BlockHeader,
+    relays: ProvenAccount,
+    registry: bytes,
+    epoch: int,
+) -> tuple[int, ...] | None:
+    """Return the keys on the list of an epoch, proven; None if it is not held.
+
+    Args:
+        reader: Of the network.
+        header: The block.
+        relays: What `ChainReader.prove_relays` returned for it.
+        registry: Address of Relays.
+        epoch: Of the list; four are held, less before the first elections.
+
+    Raises:
+        ChainReadError: If no endpoint can show it.
+    """
+    ring = epoch % RING
+    tag, size = divmod(relays.words[layout.RELAYS_HEAP_META + ring], 1 << 32)
+    if tag != epoch or not size:
+        return None
+    first = layout.RELAYS_HEAPS + ring * MAX_SEATS
+    slots = range(first, first + size)
+    proven = await reader.prove(header, registry, slots)
+    return tuple(proven.words[slot] for slot in slots)
+
+
 class _Gathering:
     """One replay's questions."""
 
@@ -102,7 +131,9 @@ class _Gathering:
             state.min_stake,
             state.sortition,
         )
-        held = await self._held(newest, relays, epoch)
+        held = await held_keys(
+            self._reader, newest, relays, self._network.registry, epoch
+        )
         self._say(f"looking for the blocks of epoch {epoch - 1}")
         first, last = await self._blocks(newest, state, epoch - 1)
         logs = await self._logs(
@@ -121,19 +152,6 @@ class _Gathering:
         )
 
     # ---- what is proven
-
-    async def _held(
-        self, newest: BlockHeader, relays: ProvenAccount, epoch: int
-    ) -> tuple[int, ...] | None:
-        """Return the keys of a list; None if its place in the ring is taken."""
-        ring = epoch % RING
-        tag, size = divmod(relays.words[layout.RELAYS_HEAP_META + ring], 1 << 32)
-        if tag != epoch or not size:
-            return None
-        first = layout.RELAYS_HEAPS + ring * MAX_SEATS
-        slots = range(first, first + size)
-        proven = await self._reader.prove(newest, self._network.registry, slots)
-        return tuple(proven.words[slot] for slot in slots)
 
     async def _drawing(self, found: Sequence[tuple[int, bytes]]) -> Drawing | None:
         if not found:
