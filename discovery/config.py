@@ -80,9 +80,11 @@ class DiscoveryConfig:
         refresh: Keeping the copy.
         sweep_every: Seconds between looks for expired descriptors and for changes of
             the registry.
+        watch_every: Seconds between looks whether this node is newly elected.
     """
 
     publisher: PublisherConfig = field(default_factory=PublisherConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
     refresh: RefreshConfig = field(default_factory=RefreshConfig)
     sweep_every: Seconds = Seconds(10)
+    watch_every: Seconds = Seconds(1)

@@ -9,12 +9,14 @@
 
 Every relay publishes itself and serves its copy of the directory, so "any known node"
 works as a last resort. Whether it also takes in others' descriptors is asked of the
-registry each time: an election needs no restart.
+registry each time: an election needs no restart. A node that is newly to collect them
+fetches at once what the retiring ones have; those go on serving their copy.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import TypeVar
 
 from discovery.config import DiscoveryConfig
@@ -144,6 +146,7 @@ class DiscoveryService:
         self._tasks = [
             asyncio.create_task(self._publish_for_ever()),
             asyncio.create_task(self._refresh_for_ever()),
+            asyncio.create_task(self._watch_for_ever()),
         ]
 
     async def close(self) -> None:
@@ -240,6 +243,38 @@ class DiscoveryService:
         if self._on_registry_file is not None:
             await self._fetch_registry(self._on_registry_file)
 
+    async def _watch_for_ever(self) -> None:
+        was_collecting = self.is_collecting
+        while True:
+            await asyncio.sleep(self._config.watch_every)
+            is_collecting = self.is_collecting
+            if is_collecting and not was_collecting:
+                await self.catch_up()
+            was_collecting = is_collecting
+
+    async def catch_up(self) -> None:
+        """Fetch what those have who collected before this node, and beside it.
+
+        The relays push their descriptors as soon as they know of the election, too; but
+        some will hear of it later than those who ask this node for a directory.
+        """
+        self.stats.catch_ups += 1
+        self._follow_registry()
+        for nodes in (self._registry.retiring_nodes(), collectors(self._registry)):
+            others = [key for key in nodes if key != self._own_id]
+            order = decide(
+                others, (), (), health=self._health, now=_now(), entropy=self._entropy
+            ).candidates
+            await self._gather_from_some(order)
+
+    async def _gather_from_some(self, order: Sequence[NodeId]) -> None:
+        """Ask some side by side, and others while all of them fail."""
+        limits = self._config.refresh
+        rounds = _portions(order, limits.sources)
+        for sources in islice(rounds, limits.attempts):
+            if await self._gather(sources):
+                return
+
     def _decide(self) -> Decision:
         registry = self._registry
         others = {key for key in registry.nodes() if key != self._own_id}
@@ -259,7 +294,7 @@ class DiscoveryService:
         are signed.
         """
         gathering = Gathering()
-        for portion in _portions(self.store.elements()):
+        for portion in _portions(self.store.elements(), _PORTION):
             gathering.hold(portion)
             await asyncio.sleep(0)
         limit = len(self._registry.nodes()) + SPARE_ELEMENTS
@@ -275,7 +310,7 @@ class DiscoveryService:
     async def _take(self, fetched: Mapping[bytes, bytes]) -> set[bytes]:
         """Offer what was fetched to the store; return digests of what is malformed."""
         bad: set[bytes] = set()
-        for portion in _portions(list(fetched.items())):
+        for portion in _portions(list(fetched.items()), _PORTION):
             for digest, element in portion:
                 offer = self.store.offer(element, self._unix_now())
                 self.stats.offered[offer.name.lower()] += 1
@@ -336,9 +371,9 @@ class DiscoveryService:
         return UnixTime(int(self._unix_time()))
 
 
-def _portions(items: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
-    for start in range(0, len(items), _PORTION):
-        yield items[start : start + _PORTION]
+def _portions(items: Sequence[ItemT], size: int) -> Iterator[Sequence[ItemT]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _now() -> Monotonic:

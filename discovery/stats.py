@@ -16,6 +16,7 @@ class DiscoveryStats:
         publications_failed: Of these, without a usable answer.
         downloads: Downloads of the directory from others, by outcome.
         registry_files: Registry files fetched from others, by what became of them.
+        catch_ups: Times this node was newly elected and fetched what others had.
         requests_bad: Requests of other relays that were not well-formed.
     """
 
@@ -26,4 +27,5 @@ class DiscoveryStats:
     publications_failed: int = 0
     downloads: Counter[str] = field(default_factory=Counter)
     registry_files: Counter[str] = field(default_factory=Counter)
+    catch_ups: int = 0
     requests_bad: int = 0

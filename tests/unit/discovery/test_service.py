@@ -85,11 +85,17 @@ class Circuits:
 class Fleet:
     """A discovery service on every node."""
 
-    def __init__(self, rig=RIG, config=CONFIG, file=lambda _, registry: registry.data):
+    def __init__(
+        self,
+        rig=RIG,
+        config=CONFIG,
+        file=lambda _, registry: registry.data,
+        view=lambda registry: registry,
+    ):
         self.wires = Wires()
         self.circuits, self.services, self.registries = [], [], []
         for i, node in enumerate(rig.nodes):
-            registry = rig.registry()
+            registry = view(rig.registry())
             circuits = Circuits()
             self.registries.append(registry)
             self.circuits.append(circuits)
@@ -354,3 +360,134 @@ def test_an_idle_network_stays_quiet():
 
     # An hour: 8 x 6 rounds of 3 listings and a file, 8 x about 5 publications.
     assert simulate(main) < 8 * (7 * 4 * 2 + 5 * 3)
+
+
+class Elections:
+    """A registry whose discovery nodes a test elects."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        self.elected = registry.discovery_nodes()
+        self.retiring = ()
+        self.elections = 0
+
+    def __getattr__(self, name):
+        return getattr(self.registry, name)
+
+    @property
+    def sequence(self):
+        return self.registry.sequence + self.elections
+
+    def discovery_nodes(self):
+        return self.elected
+
+    def retiring_nodes(self):
+        return self.retiring
+
+    def elect(self, nodes):
+        self.retiring = tuple(sorted({*self.elected} - {*nodes}))
+        self.elected = tuple(sorted(nodes))
+        self.elections += 1
+
+
+NEWLY = (3, 4, 5)
+"""Nodes that are elected in place of 0, 1 and 2."""
+
+
+class ElectionFleet(Fleet):
+    """Eight nodes, the last of which comes after a quarter of an hour."""
+
+    def __init__(self):
+        super().__init__(view=Elections)
+        self.late = self.services.pop(7)
+
+    async def grow_up(self):
+        await asyncio.sleep(900)
+        self.late.start()
+        self.services.append(self.late)
+        await asyncio.sleep(5)
+
+    def elect(self, known_to=range(8)):
+        for number in known_to:
+            self.registries[number].elect([RIG.nodes[n].node_id for n in NEWLY])
+
+    def held_by_the_newly_elected(self):
+        return [len(self.services[number].store) for number in NEWLY]
+
+
+def test_newly_elected_nodes_have_at_once_what_the_retiring_ones_have():
+    # The late node does not know of the election, and pushes nothing to them.
+    async def main():
+        async with ElectionFleet() as fleet:
+            await fleet.grow_up()
+            before = fleet.held_by_the_newly_elected()
+            fleet.elect(known_to=range(7))
+            await asyncio.sleep(3)
+            caught_up = [service.stats.catch_ups for service in fleet.services]
+            return before, fleet.held_by_the_newly_elected(), caught_up
+
+    before, after, caught_up = simulate(main)
+
+    assert before == [7, 7, 7]
+    assert after == [8, 8, 8]
+    assert caught_up == [0, 0, 0, 1, 1, 1, 0, 0]
+
+
+def test_newly_elected_nodes_go_on_to_those_that_answer():
+    async def main():
+        async with ElectionFleet() as fleet:
+            await fleet.grow_up()
+            fleet.wires.down |= {RIG.nodes[n].node_id for n in (0, 1, 2)}
+            fleet.elect(known_to=range(7))
+            await asyncio.sleep(15)
+            return fleet.held_by_the_newly_elected()
+
+    # The partners' nodes collect at all times.
+    assert simulate(main) == [8, 8, 8]
+
+
+def test_every_relay_pushes_its_descriptor_to_the_newly_elected_within_one_sweep():
+    async def main():
+        async with ElectionFleet() as fleet:
+            await fleet.grow_up()
+            for number in NEWLY:
+                fleet.services[number].stats.pushes.clear()
+            fleet.elect()
+            await asyncio.sleep(CONFIG.sweep_every + 0.5)
+            return [fleet.services[number].stats.pushes for number in NEWLY]
+
+    for pushes in simulate(main):
+        assert pushes["stored"] + pushes["held"] == 7
+
+
+def test_push_to_one_who_does_not_know_of_its_election_is_repeated_until_it_does():
+    async def main():
+        async with ElectionFleet() as fleet:
+            await fleet.grow_up()
+            fleet.elect(known_to=[0, 1, 2, 6, 7])
+            await asyncio.sleep(30)
+            refused = [fleet.services[n].stats.pushes["not_collecting"] for n in NEWLY]
+            fleet.elect(known_to=NEWLY)
+            await asyncio.sleep(35)
+            pushes = [fleet.services[n].stats.pushes for n in NEWLY]
+            return refused, pushes
+
+    refused, pushes = simulate(main)
+
+    assert min(refused) >= 5
+    for each in pushes:
+        assert each["stored"] + each["held"] >= 5
+
+
+def test_retiring_nodes_go_on_serving_their_copy():
+    async def main():
+        async with ElectionFleet() as fleet:
+            await fleet.grow_up()
+            fleet.elect()
+            await asyncio.sleep(30)
+            handler = fleet.circuits[0].handlers[RelayCommand.FETCH]
+            download = PageDownload(Content.DESCRIPTORS)
+            await run_download(download, lambda fetch: handler(CLIENT, fetch.encode()))
+            return len(split_listing(download.data, 100))
+
+    assert simulate(main) == 8
