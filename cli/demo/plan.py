@@ -34,6 +34,7 @@ DEMO_NETWORK = Network(31_337, bytes(19) + b"\1")
 """A chain id that development chains use; stands for a network without a chain."""
 
 HOST = "127.0.0.1"
+REGISTRY_FILE = "registry.json"
 LOOPBACK_LINKS = LinkConfig(handshakes_per_second=1000.0, handshake_burst=1000)
 """All processes share one address here: the limit per source would be one for all."""
 
@@ -151,7 +152,7 @@ def make_plan(
         users=frozenset(identity.user_id for identity in identities.values()),
         random_values=_random_values(unix_now, entropy),
     )
-    membership.file.write_bytes(trusted_file.encode(document, [partner]))
+    (folder / REGISTRY_FILE).write_bytes(trusted_file.encode(document, [partner]))
     return NetworkPlan(folder, membership, tuple(configs), chosen, identities)
 
 
@@ -192,7 +193,7 @@ def _membership(
     config = MembershipConfig(
         chain_id=network.chain_id,
         registry=network.registry.hex(),
-        file=folder / "registry.json",
+        file=folder / REGISTRY_FILE,
         partners=(partner.public.hex(),),
     )
     if chain is None:

@@ -14,6 +14,7 @@ from psp.crypto.keccak import keccak256
 from psp.runtime.logs import logger
 from psp.runtime.rpc import RpcEndpoint, new_session
 from psp.testing.entropy import SeededEntropy
+from psp.units import Seconds
 from tests.chain.chains import ETHER
 from tests.chain.deployment import Deployment, record
 
@@ -23,7 +24,10 @@ BLOCK = 12
 """Seconds."""
 
 SENDING = SenderConfig(
-    first_poll=0.01, poll_every=0.1, lock_wait=5.0, give_up_after=10.0
+    first_poll=Seconds(0.01),
+    poll_every=Seconds(0.1),
+    lock_wait=Seconds(5),
+    give_up_after=Seconds(10),
 )
 
 

@@ -95,6 +95,7 @@ def running_network(
     """Run a chain and found a network on it, with its first list in force."""
     now = time.time()
     genesis = Founder.genesis_time(EPOCH, now)
+    chain: DevChainProcess | AnvilProcess
     if kind == "anvil":
         binary = find_anvil()
         assert binary is not None, "no anvil here: run `make anvil`"

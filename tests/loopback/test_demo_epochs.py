@@ -20,7 +20,8 @@ def run_demo(out: Path, *options: str) -> dict:
         [*command, *options], capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode in {0, 1}, done.stderr
-    return json.loads((out / "report.json").read_text())
+    report: dict = json.loads((out / "report.json").read_text())
+    return report
 
 
 def assert_call_survived(report: dict) -> None:

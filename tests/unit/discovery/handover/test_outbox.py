@@ -6,12 +6,14 @@ import pytest
 
 from discovery.handover.config import HandOverConfig
 from discovery.handover.outbox import Outbox
+from psp.ids import NodeId
 from psp.testing.entropy import SeededEntropy
+from psp.units import UnixTime
 from psp.wire.directory_service import HandOverSignature, SignatureStatus
 
-A, B = bytes(31) + b"a", bytes(31) + b"b"
-ONE = HandOverSignature(1, b"1" * 32, A, bytes(64))
-TWO = HandOverSignature(2, b"2" * 32, A, bytes(64))
+A, B = NodeId(bytes(31) + b"a"), NodeId(bytes(31) + b"b")
+ONE = HandOverSignature(UnixTime(1), b"1" * 32, A, bytes(64))
+TWO = HandOverSignature(UnixTime(2), b"2" * 32, A, bytes(64))
 
 
 def outbox(signature=ONE):

@@ -142,7 +142,9 @@ def test_places_of_a_filter_left_open_take_anything():
     assert not some.has(ChainLog(2, 0, (NAME, NAME, OTHER), b""))
 
 
-odd = st.none() | st.booleans() | st.integers() | st.text(max_size=70) | st.just([])
+odd: st.SearchStrategy[object] = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=70) | st.just([])
+)
 topics = st.lists(odd | st.just("0x" + NAME.hex()), max_size=5)
 some_log = st.builds(log, st.integers(0, 9), topics=topics, data=odd, address=odd)
 

@@ -143,7 +143,7 @@ BAD = {
     "something else": page_of([b"something else"]),
     "out of order": page_of([ELEMENTS[1], ELEMENTS[0]]),
     "twice": page_of([ELEMENTS[0], ELEMENTS[0]]),
-    "not a listing": Snapshot(b"\0\0\0").page(0).encode(),
+    "not a listing": Fetched(Snapshot(bytes(3)).name, 1, 0, bytes(3)).encode(),
 }
 
 
