@@ -134,6 +134,7 @@ class Republic:
         dying: int = 0,
         staying: int = 0,
         seats: int | None = None,
+        deaf: Collection[NodeId] = (),
     ) -> None:
         """Put a new list in force; some nodes of the old one die this very moment.
 
@@ -142,6 +143,7 @@ class Republic:
             dying: How many retiring nodes fall silent; those of before come back.
             staying: How many of the old list are on the new one.
             seats: How many are elected; as many as at first by default.
+            deaf: Relays that do not learn of it.
         """
         before = self.elected
         stay = self.dice.sample(before, staying)
@@ -155,7 +157,10 @@ class Republic:
         self.links.dead.update(self.dice.sample(gone, dying))
         since = UnixTime(int(self.clock()))
         for place in self.places:
-            self._spawn(self._learn(place, list(self.elected), since, learnt_within))
+            if place.node_id not in deaf:
+                self._spawn(
+                    self._learn(place, list(self.elected), since, learnt_within)
+                )
 
     async def _learn(
         self, place: Place, elected: Collection[NodeId], since: UnixTime, within: float
@@ -185,9 +190,9 @@ class Republic:
         counts = [place.service.stats.dht_requests for place in self.places]
         return sum(count["FindValue"] for count in counts)
 
-    async def announce(self, number: int) -> None:
+    async def announce(self, number: int, place: Place | None = None) -> None:
         """Let one user appear at some relay, in place of whatever was announced."""
-        place = self.dice.choice(self.alive)
+        place = place or self.dice.choice(self.alive)
         circuit = place.circuits.open()
         user = self.users[number]
         stored = await user.appear(circuit, place.node_id, self.clock())

@@ -71,6 +71,34 @@ def test_lists_that_change_in_part_or_in_size_fail_no_look_up(seed, seats):
     assert republic.unpublished == 0
 
 
+@pytest.mark.parametrize("settled", [0, 60])
+def test_a_point_that_has_not_heard_of_the_election_loses_no_publication(settled):
+    # It stores on the old list, whose nodes pass on what they get: first publications
+    # and renewals, at once and when they have long handed over.
+    async def main(hub):
+        republic = Republic(1)
+        await republic.settle_down()
+        old = list(republic.elected)
+        point = republic.places[-1]
+        republic.elect(learnt_within=1, deaf={point.node_id})
+        await asyncio.sleep(settled)
+        for number in range(3):
+            await republic.announce(number, point)
+            await republic.seek(number)
+        await asyncio.sleep(10)
+        republic.links.dead.update(old)
+        for number in range(3):
+            await republic.seek(number)
+        await republic.close()
+        return republic
+
+    republic = run_simulation(main, within=Seconds(100_000.0))
+
+    assert republic.tally.asked >= 6
+    assert republic.tally.failed == {}
+    assert republic.unpublished == 0
+
+
 def test_a_day_long_epoch_ends_with_the_old_nodes_empty_and_half_the_messages():
     async def main(hub):
         republic = Republic(1)
