@@ -265,12 +265,15 @@ class FrameAssembler:
             return False
         if self._asked_key is not None and now - self._asked_key < KEY_FRAME_PAUSE:
             return False
-        head = self._held.get(self._next)
-        if head is not None and head.opening is Opening.KEY:
+        if self._is_key_coming():
             return False
         self._asked_key = now
         self._stats.key_frame_requests += 1
         return True
+
+    def _is_key_coming(self) -> bool:
+        head = self._held.get(self._next)
+        return head is not None and head.opening is Opening.KEY
 
     def next_timeout(self) -> Monotonic | None:
         """Return when to call `advance`, `requests` and `wants_key_frame` again."""
@@ -281,6 +284,7 @@ class FrameAssembler:
         is_useless = self._needs_key and self._head_is_useless()
         if not is_useless and (request := self._missing.next_request()) is not None:
             times.append(request)
-        if self._asks_key and self._asked_key is not None:
+        asks_again = self._asks_key and not self._is_key_coming()
+        if asks_again and self._asked_key is not None:
             times.append(self._asked_key + KEY_FRAME_PAUSE)
         return Monotonic(min(times)) if times else None

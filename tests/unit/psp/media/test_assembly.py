@@ -207,6 +207,19 @@ def test_key_frame_with_a_hole_is_repaired_not_skipped():
     assert len(stream.feed([lost], 0.25)) == 1
 
 
+def test_no_timer_is_left_in_the_past_while_a_key_frame_comes_in():
+    stream = started()
+    stream.assembler.require_key_frame()
+    assert stream.wants_key(0.1)
+    stream.feed(stream.frame(3, key=True)[:1], 0.2)
+
+    later = 0.1 + KEY_FRAME_PAUSE + 0.001
+    stream.advance(later)
+
+    assert not stream.wants_key(later)
+    assert stream.assembler.next_timeout() is None
+
+
 def test_joining_in_the_middle_of_a_frame_withholds_it():
     stream = Stream()
     packets = stream.frame(4, key=True)
