@@ -9,6 +9,7 @@ skipped, a key frame is asked for, and nothing is released before one is whole::
        └──────────── key frame whole ────────────┘
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from psp.media.codec import Opening
@@ -148,22 +149,21 @@ class FrameAssembler:
 
     # -- frames out
 
-    def advance(self, now: Monotonic) -> list[EncodedFrame]:
-        """Return the frames that are whole and next in order, oldest first.
+    def advance(self, now: Monotonic) -> Iterator[EncodedFrame]:
+        """Yield the frames that are whole and next in order, oldest first.
 
-        Each must be judged with `accept` before it is used.
+        Each must be judged with `accept` before the next one is taken: what comes
+        behind a hole needs a key frame, even if there was one before the hole.
         """
-        frames: list[EncodedFrame] = []
         while self._highest is not None:
             if self._reach_end():
                 frame = self._take()
                 if frame is not None:
-                    frames.append(frame)
+                    yield frame
             elif self._is_hopeless(now):
                 self._skip()
             else:
-                break
-        return frames
+                return
 
     def accept(self, *, is_key: bool) -> bool:
         """Tell whether a frame from `advance` may be used.

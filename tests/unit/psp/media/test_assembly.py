@@ -20,6 +20,8 @@ from psp.units import Monotonic, Seconds
 
 PATIENCE = Seconds(0.6)
 TICKS = 3000
+TIMER_SLACK = 0.0005
+"""The receiver's timers fire later than this: no two sums of times are quite equal."""
 
 
 class Stream:
@@ -207,6 +209,20 @@ def test_key_frame_with_a_hole_is_repaired_not_skipped():
     assert len(stream.feed([lost], 0.25)) == 1
 
 
+def test_whole_key_frame_before_a_hole_does_not_excuse_what_follows_the_hole():
+    """Both holes are of one outage; the key frame's is filled at the last moment."""
+    stream = Stream()
+    key_start, key_end = stream.frame(2, key=True)
+    stream.frame(1)
+    stream.feed([key_start, *stream.frame(1)], 0.1)
+
+    released = stream.feed([key_end], 0.1 + PATIENCE + 0.001)
+
+    assert [frame[:2] for frame in released] == [b"K0"]
+    assert stream.wants_key(0.71)
+    assert stream.feed(stream.frame(1), 0.72) == []
+
+
 def test_no_timer_is_left_in_the_past_while_a_key_frame_comes_in():
     stream = started()
     stream.assembler.require_key_frame()
@@ -339,8 +355,44 @@ def test_every_released_frame_is_whole_and_follows_its_reference(seed, loss):
         weather.shuffle(survivors)
         stream.feed(survivors, now)
 
+    check_references(stream.out, sizes)
+
+
+@given(st.integers(0, 2**32), st.floats(0, 0.5), st.floats(0.001, 0.3))
+def test_late_packets_and_late_timers_break_no_reference(seed, lateness, lag):
+    """Retransmissions come up to a second late, the loop is up to ``lag`` behind."""
+    weather = random.Random(seed)
+    stream = Stream(first_sequence=weather.randrange(65536))
+    sizes = {}
+    coming: list[tuple[float, VideoPacket]] = []
+    now = 0.0
+    while stream.number < 60:
+        now += weather.uniform(0.0, lag)
+        while stream.number < min(60, now * 30):
+            is_key = stream.number == 0 or stream.wants_key(now)
+            packets = stream.frame(weather.randint(1, 4), key=is_key)
+            sizes[stream.number - 1] = (len(packets), is_key)
+            for packet in packets:
+                is_late = weather.random() < lateness
+                coming.append((now + weather.random() * is_late, packet))
+        arrived = [packet for at, packet in coming if at <= now]
+        coming = [(at, packet) for at, packet in coming if at > now]
+        for packet in arrived:
+            stream.feed([packet], now)
+        stream.advance(now)
+
+        stream.asks(now)
+        stream.wants_key(now)
+        due = stream.assembler.next_timeout()
+        assert due is None or due > now - TIMER_SLACK
+
+    check_references(stream.out, sizes)
+
+
+def check_references(released: list[bytes], sizes: dict[int, tuple[int, bool]]) -> None:
+    """Check that frames are whole and each but a key frame follows the one before."""
     last = -1
-    for data in stream.out:
+    for data in released:
         parts = data.split(b"/")[:-1]
         number = int(parts[0][1:].split(b".")[0])
         size, is_key = sizes[number]
