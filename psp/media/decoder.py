@@ -18,11 +18,14 @@ from psp.media.assembly import EncodedFrame
 MAX_WAITING = 60
 """Encoded frames waiting: two seconds of video. When full, new ones are refused."""
 
-_Job = tuple[RTCRtpCodecParameters, EncodedFrame]
+_Job = tuple[RTCRtpCodecParameters, EncodedFrame, bool]
 
 
 class DecoderThread:
     """Decodes frames in order and reports back in the event loop.
+
+    Behind a frame that the decoder refused nothing is decoded before a key frame: the
+    decoder would take an older picture for the one that is missing.
 
     Args:
         name: Of the thread.
@@ -48,11 +51,13 @@ class DecoderThread:
         self._finished = asyncio.Event()
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
-    def submit(self, codec: RTCRtpCodecParameters, frame: EncodedFrame) -> bool:
+    def submit(
+        self, codec: RTCRtpCodecParameters, frame: EncodedFrame, *, is_key: bool
+    ) -> bool:
         """Queue a frame; False when the queue is full or the thread was ended."""
         if self._is_ended or self._jobs.qsize() >= MAX_WAITING:
             return False
-        self._jobs.put_nowait((codec, frame))
+        self._jobs.put_nowait((codec, frame, is_key))
         return True
 
     def end(self) -> None:
@@ -72,15 +77,20 @@ class DecoderThread:
     def _run(self) -> None:
         codec_name = ""
         decoder = None
+        needs_key = False
         while (job := self._jobs.get()) is not None:
-            codec, encoded = job
+            codec, encoded, is_key = job
+            if needs_key and not is_key:
+                continue
             if decoder is None or codec.name != codec_name:
                 decoder, codec_name = get_decoder(codec), codec.name
             try:
                 frames = decoder.decode(JitterFrame(encoded.data, encoded.timestamp))
             except av.FFmpegError:
+                needs_key = True
                 self._report(self._on_damage)
                 continue
+            needs_key = False
             for frame in frames:
                 # Else a sender that passes the frame on makes a key frame of it again.
                 if isinstance(frame, av.VideoFrame):

@@ -225,7 +225,9 @@ class PipeReceiver(RTCRtpReceiver):
             return
         if not self._config.decodes:
             self._push(encoded_packet(self._codec, frame, is_key=is_key))
-        elif self._decoder is not None and not self._decoder.submit(self._codec, frame):
+        elif self._decoder is not None and not self._decoder.submit(
+            self._codec, frame, is_key=is_key
+        ):
             self.statistics.dropped += 1
             self._video.require_key_frame()
 
