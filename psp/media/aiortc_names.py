@@ -100,6 +100,7 @@ STORED: tuple[tuple[type, tuple[str, ...]], ...] = (
         ("_RTCRtpSender__encoder", "_rtx_ssrc", "_ssrc", "_stream_id"),
     ),
     (aiortc.rtcrtpreceiver.RemoteStreamTrack, ("_queue",)),
+    (aiortc.codecs.vpx.Vp8Encoder, ("codec",)),
     (aiortc.rtcsctptransport.RTCSctpTransport, ("_advertised_rwnd", "_bundled")),
 )
 """Names that a class's constructor stores on the object."""

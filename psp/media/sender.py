@@ -12,7 +12,7 @@ from aiortc import MediaStreamTrack, RTCRtpSender
 from aiortc.codecs import get_encoder
 from aiortc.codecs.base import Encoder
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
 from av import VideoFrame
 from av.frame import Frame
 from av.video.frame import PictureType
@@ -20,6 +20,7 @@ from av.video.frame import PictureType
 from psp.media.encoded import EncodedPacket
 from psp.media.rate_limit import RateLimit
 from psp.media.stats import SenderStats
+from psp.media.vp8_encoder import WholeVp8Encoder
 from psp.units import Monotonic
 
 RETRANSMISSION_RATE = 200.0
@@ -54,7 +55,7 @@ class PipeSender(RTCRtpSender):
     async def send(self, parameters: RTCRtpSendParameters) -> None:
         """Start sending; video goes through an encoder that ignores picture types."""
         if self.kind == "video" and self._RTCRtpSender__encoder is None:
-            encoder = get_encoder(parameters.codecs[0])
+            encoder = video_encoder(parameters.codecs[0])
             self._RTCRtpSender__encoder = OwnPictureTypes(encoder)
         await super().send(parameters)
 
@@ -74,6 +75,11 @@ class PipeSender(RTCRtpSender):
 
     def _now(self) -> Monotonic:
         return Monotonic(asyncio.get_running_loop().time())
+
+
+def video_encoder(codec: RTCRtpCodecParameters) -> Encoder:
+    """Return a new encoder, aiortc's where it does no harm."""
+    return WholeVp8Encoder() if codec.name.upper() == "VP8" else get_encoder(codec)
 
 
 class OwnPictureTypes(Encoder):
@@ -106,7 +112,7 @@ class OwnPictureTypes(Encoder):
             if now - self._raised_at < RAISE_PAUSE:
                 return
             self._raised_at = now
-        vars(type(self._inner))["target_bitrate"].__set__(self._inner, bitrate)
+        setattr(self._inner, "target_bitrate", bitrate)  # noqa: B010 - undeclared
 
     def encode(
         self,

@@ -6,12 +6,13 @@ import av
 import numpy as np
 import pytest
 from aiortc.codecs.h264 import H264Encoder, h264_depayload
-from aiortc.codecs.vpx import Vp8Encoder, vp8_depayload
+from aiortc.codecs.vpx import vp8_depayload
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.demo.clip import moving_pictures
 from cli.demo.stamp import Stamp, clock_ms, draw_stamp, latency_ms, plane_of, read_stamp
+from psp.media.vp8_encoder import WholeVp8Encoder
 
 WORDS = st.integers(0, 0xFFFF)
 
@@ -35,8 +36,8 @@ def test_stamp_is_read_back(counter, clock):
 @pytest.mark.parametrize(
     ("name", "encoder", "depayload", "bitrate"),
     [
-        ("libvpx", Vp8Encoder, vp8_depayload, 500_000),
-        ("libvpx", Vp8Encoder, vp8_depayload, 250_000),
+        ("libvpx", WholeVp8Encoder, vp8_depayload, 500_000),
+        ("libvpx", WholeVp8Encoder, vp8_depayload, 250_000),
         ("h264", H264Encoder, h264_depayload, 500_000),
     ],
 )
