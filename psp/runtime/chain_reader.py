@@ -18,55 +18,37 @@ it; else 4 bytes a record say which differ.
 """
 
 import asyncio
-import enum
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from psp.crypto.primitives import sha256
-from psp.directory.chain import layout, records, users
+from psp.directory.chain import layout
 from psp.directory.chain.header import BlockHeader
 from psp.directory.chain.proof import NoAccountError, ProvenAccount, read_proof
-from psp.directory.chain.records import BookTrie, ListedNode, NodeList
 from psp.directory.chain.state import (
     ElectionState,
     list_slots,
     read_state,
     state_slots,
 )
-from psp.directory.chain.users import ListedUser, UserList
 from psp.directory.chain.view import ChainView, CodeHashes
 from psp.errors import DecodeError
-from psp.runtime.chain_pages import Pages
+from psp.runtime.chain_lists import ChainLists, Completeness, ContractError
 from psp.runtime.quorum import (
     Agreed,
     ChainReadError,
-    NoQuorumError,
     QuorumRpc,
     Rpc,
 )
-from psp.runtime.rpc import RpcError, RpcUnavailableError
 from psp.units import UnixTime
 from psp.wire.network import Network
 
 ItemT = TypeVar("ItemT")
 
+__all__ = ["ChainReader", "Completeness", "ContractError", "Reading", "checked_state"]
+
 SLOTS_PER_PROOF = 48
 """A proof takes 4 kB a word at 10,000 nodes: with JSON's hex below 1 MiB an answer."""
-LONE_VOICE = 1
-"""One endpoint may be all there is; its list of nodes must then be proven."""
-
-
-class ContractError(ChainReadError):
-    """The contracts are not there, or not those that belong together."""
-
-
-class Completeness(enum.StrEnum):
-    """Why a listing is believed to be whole."""
-
-    PROVEN = "proven"
-    QUORUM = "quorum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +67,7 @@ class Reading:
 
 
 class ChainReader:
-    """Reads one network's contracts.
-
-    Attributes:
-        completeness: Of the last reading.
-    """
+    """Reads one network's contracts."""
 
     def __init__(
         self, rpc: QuorumRpc, network: Network, *, reads_users: bool = True
@@ -102,13 +80,10 @@ class ChainReader:
             reads_users: Whether to read the list of users too: relays check
                 registrations against it, and a client its own.
         """
-        self.completeness = Completeness.PROVEN
         self._rpc = rpc
         self._network = network
         self._reads_users = reads_users
-        self._users_root = b""
-        self._is_canonical = True
-        self._trie = BookTrie(network.registry)
+        self._lists = ChainLists(rpc, network)
 
     async def read(
         self, previous: ChainView | None = None, *, height: int | None = None
@@ -130,7 +105,7 @@ class ChainReader:
             and (header.number, header.hash) == (previous.height, previous.block_hash)
             and (previous.users is not None or not self._reads_users)
         ):
-            return Reading(previous, agreed, self.completeness)
+            return Reading(previous, agreed, self._lists.completeness)
         relays = await self.prove_relays(header)
         state = checked_state(relays, header)
         slots = (layout.BOOK_KEEPER, layout.BOOK_COUNT)
@@ -143,8 +118,13 @@ class ChainReader:
                 "the record contract belongs to another registry; check "
                 "membership.registry"
             )
-        nodes = await self._read_nodes(header, state, book, previous)
-        user_list = await self._read_users(header, state, registered, previous)
+        height = header.number
+        nodes = await self._lists.nodes(height, state.book, book, previous)
+        user_list = None
+        if self._reads_users:
+            user_list = await self._lists.users(
+                height, state.users, registered, previous
+            )
         try:
             view = ChainView(
                 network=self._network,
@@ -163,7 +143,7 @@ class ChainReader:
             )
         except DecodeError as error:
             raise ContractError(_STRANGE.format(error)) from None
-        return Reading(view, agreed, self.completeness)
+        return Reading(view, agreed, self._lists.completeness)
 
     async def block_at(self, height: int) -> BlockHeader:
         """Return the agreed block of a height, to see whether history has changed.
@@ -281,107 +261,6 @@ class ChainReader:
             )
         words = {slot: word for each in found for slot, word in each.words.items()}
         return ProvenAccount(found[0].account, words)
-
-    # ---- listings
-
-    async def _read_nodes(
-        self,
-        header: BlockHeader,
-        state: ElectionState,
-        book: ProvenAccount,
-        previous: ChainView | None,
-    ) -> NodeList:
-        root = book.account.storage_root
-        if previous is not None and previous.book_root == root:
-            return previous.nodes
-        count = book.words[layout.BOOK_COUNT]
-        if count > records.MAX_NODES:
-            raise ContractError(f"the registry lists {count} nodes, too many to read")
-        held = previous.nodes.listed if previous is not None else ()
-
-        async def read(rpc: Rpc) -> tuple[ListedNode, ...]:
-            pages = Pages(rpc, state.book, header.number)
-            return await pages.nodes(held, count)
-
-        async def is_whole(listed: Sequence[ListedNode]) -> bool:
-            return await asyncio.to_thread(self._trie.root, listed) == root
-
-        listed, self.completeness = await self._believe(
-            read,
-            records.join_listing,
-            is_whole=is_whole if self._is_canonical else None,
-            voices=max(self._rpc.quorum, LONE_VOICE + 1),
-        )
-        self._is_canonical = self.completeness is Completeness.PROVEN
-        before = previous.nodes if previous is not None else None
-        return await asyncio.to_thread(
-            records.read_nodes, self._network, listed, before
-        )
-
-    async def _read_users(
-        self,
-        header: BlockHeader,
-        state: ElectionState,
-        registered: ProvenAccount,
-        previous: ChainView | None,
-    ) -> UserList | None:
-        if not self._reads_users:
-            return None
-        root = registered.account.storage_root
-        held = previous.users if previous is not None else None
-        if held is not None and root == self._users_root:
-            return held
-        count = registered.words[layout.USERS_COUNT]
-        if count > users.MAX_USERS:
-            raise ContractError(f"the registry lists {count} users, too many to read")
-        listed_before = held.listed if held is not None else ()
-
-        async def read(rpc: Rpc) -> tuple[ListedUser, ...]:
-            pages = Pages(rpc, state.users, header.number)
-            return await pages.users(listed_before, count)
-
-        listed, _ = await self._believe(
-            read, users.join_users, is_whole=None, voices=self._rpc.quorum
-        )
-        found = await asyncio.to_thread(users.read_users, self._network, listed, held)
-        self._users_root = root
-        return found
-
-    async def _believe(
-        self,
-        read: Callable[[Rpc], Awaitable[tuple[ItemT, ...]]],
-        join: Callable[[tuple[ItemT, ...]], bytes],
-        *,
-        is_whole: Callable[[tuple[ItemT, ...]], Awaitable[bool]] | None,
-        voices: int,
-    ) -> tuple[tuple[ItemT, ...], Completeness]:
-        """Read from one endpoint after the other until a listing can be believed.
-
-        Args:
-            read: Reads it from one endpoint.
-            join: Makes it bytes.
-            is_whole: Proves it; None where that cannot be.
-            voices: How many must give the same where it is not proven.
-        """
-        counts: Counter[bytes] = Counter()
-        reasons: list[str] = []
-        for rpc in self._rpc.ordered():
-            try:
-                listed = await read(rpc)
-            except (DecodeError, RpcError, RpcUnavailableError) as error:
-                self._rpc.judge(rpc, is_good=False)
-                reasons.append(str(error))
-                continue
-            if is_whole is not None and await is_whole(listed):
-                return listed, Completeness.PROVEN
-            name = sha256(join(listed))
-            counts[name] += 1
-            if counts[name] >= voices:
-                return listed, Completeness.QUORUM
-        raise NoQuorumError(
-            f"{counts.total()} of {len(self._rpc)} endpoints gave a list, none of them "
-            f"proven whole, and no {voices} the same {'; '.join(reasons)}".rstrip()
-        )
 
 
 _STRANGE = "the contract at membership.registry does not hold a registry ({}); check the address"

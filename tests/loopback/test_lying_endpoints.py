@@ -298,7 +298,6 @@ async def test_an_equal_view_costs_one_block(network, truth):
         proxy(network.url, note) as noted,
         reader(network, noted, quorum=1) as one,
     ):
-        one._users_root = b""
         await one.read(truth)
 
     assert set(calls) == {"eth_chainId", "eth_getBlockByNumber"}
