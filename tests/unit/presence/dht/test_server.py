@@ -392,6 +392,26 @@ class TestAtAnElection:
 
         assert in_simulation(main) == [16, 16, 8]
 
+    def test_retiring_nodes_that_are_gone_cost_a_look_up_one_timeout(self, new_world):
+        # They are waited for each time: who takes them for dead after an outage of its
+        # own would believe those that were elected anew and have an older record.
+        async def main():
+            world = self.world(new_world)
+            alice, loop = world.user(), asyncio.get_running_loop()
+            self.elect(world)
+            await self.publish(world, alice)
+            world.links.dead |= {relay.node_id for relay in world.old}
+            took = []
+            for _ in range(4):
+                start = loop.time()
+                assert await look_all_up(world, [alice], world.gateway) == 1
+                took.append(loop.time() - start)
+                await asyncio.sleep(21)
+            await world.close()
+            return took
+
+        assert max(in_simulation(main)) < 1.5
+
     def test_nobody_is_called_absent_whom_the_retiring_nodes_may_know(self, new_world):
         async def main():
             world = self.world(new_world)
