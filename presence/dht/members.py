@@ -5,7 +5,8 @@ keeps it from being chosen beside a user's records is that their location depend
 random value of the day, which is known hours before the day, while a node must be
 registered for longer than a day before it can be elected. Whoever is not elected does
 not exist here, whatever it says and whoever names it; for a while after an election
-the retiring nodes still do (`presence.dht.tenure`).
+the retiring nodes still do (`presence.dht.tenure`). As long as nobody is elected the
+trusted partners' nodes stand in, as everywhere (`psp.directory.fallback`).
 """
 
 from collections.abc import Callable, Collection
@@ -210,7 +211,7 @@ class Members:
         registry, tenure = self._registry, self._tenure
         version = tenure.version
         tenure.follow(
-            registry.discovery_nodes(),
+            registry.discovery_nodes() or registry.trusted_nodes(),
             registry.retiring_nodes(),
             registry.elected_at,
             self._unix_time(),

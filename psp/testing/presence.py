@@ -48,6 +48,7 @@ class MemoryRegistry:
         users: Who is registered.
         elected: The discovery nodes; call `changed` after touching any of these.
         retiring: Those of the list before.
+        trusted: The partners' nodes.
         since: When the list came into force; 0 without an election.
     """
 
@@ -55,6 +56,7 @@ class MemoryRegistry:
         self.users: set[UserId] = set()
         self.elected = set(elected)
         self.retiring: set[NodeId] = set()
+        self.trusted: set[NodeId] = set()
         self.since = UnixTime(0)
         self._nodes = {
             node: NodeRecord(node, bytes(32), (_endpoint(i),), bytes(20))
@@ -117,8 +119,8 @@ class MemoryRegistry:
         return self.since
 
     def trusted_nodes(self) -> tuple[NodeId, ...]:
-        """Return nobody."""
-        return ()
+        """Return the partners' nodes, sorted."""
+        return tuple(sorted(self.trusted))
 
     def random_value(self, period: int) -> bytes | None:
         """Return the random bytes of any period."""

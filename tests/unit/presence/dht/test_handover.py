@@ -315,6 +315,21 @@ def test_what_nobody_takes_is_given_up_when_the_time_is_over(simulate):
     simulate(test)
 
 
+def test_partners_nodes_hold_the_records_until_somebody_is_elected(simulate):
+    async def test(change):
+        partners = change.world.relays[20:23]
+        change.world.registry.trusted = {relay.node_id for relay in partners}
+        await change.elect([])
+        await change.publish(10)
+        assert change.held(partners) == 3 * 10
+
+        await change.elect()
+
+        assert change.held(change.new) == 8 * 10
+
+    simulate(test)
+
+
 def test_records_that_ended_are_not_handed_over(simulate):
     async def test(change):
         await change.publish(10)

@@ -105,6 +105,25 @@ def test_ids_of_other_lengths_are_nobody(contact_id):
     assert members.contact(contact_id) is None
 
 
+def test_partners_nodes_stand_in_as_long_as_nobody_is_elected():
+    members, registry, ids = new_members(own_is_elected=False)
+    registry.trusted = set(ids[:3])
+    registry.changed()
+    assert len(members) == 50
+    assert not members.is_elected
+
+    registry.elected = set()
+    registry.changed()
+    assert len(members) == 3
+    assert members.is_elected
+    assert members.retiring_count == 48
+
+    registry.elect(ids[10:20], NOW)
+    assert len(members) == 10
+    assert members.is_retiring
+    assert members.retiring_count == 3
+
+
 def test_empty_network_has_nobody_near():
     own = NodeId(b"n" * 32)
     members = members_of(MemoryRegistry([own], []), own)
