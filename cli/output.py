@@ -56,12 +56,17 @@ def print_facts(
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    texts: Sequence[str] = (),
 ) -> None:
-    """Print a table on stdout; all columns but the first are right-aligned."""
+    """Print a table on stdout; the first column and ``texts`` are left-aligned."""
     table = Table(title=title, title_justify="left", show_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+        is_text = number == 0 or column in texts
+        table.add_column(column, justify="left" if is_text else "right")
     for row in rows:
         table.add_row(*map(escape, row))
     out.print(table)

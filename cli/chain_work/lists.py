@@ -117,33 +117,71 @@ async def read_list(chain: Chain, epoch: int | None) -> ShownList:
     return ShownList(wanted, seats, wanted == state.list_epoch, reading)
 
 
-async def verify(chain: Chain, shown: ShownList) -> tuple[list[list[str]], Replay]:
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is proven of a list.
+
+    Attributes:
+        shown: The list.
+        draw: Recomputed.
+        endpoints: How many were asked.
+    """
+
+    shown: ShownList
+    draw: Replay
+    endpoints: int
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the list is what the shipped contract's rules make it."""
+        return self.draw.matches and all(shipped(self.shown.reading.view).values())
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """The same for programs."""
+        reading = self.shown.reading
+        return {
+            "agreed": reading.agreed.voices,
+            "endpoints": self.endpoints,
+            "completeness": reading.completeness.value,
+            "signed": self._signed,
+            "code_shipped": shipped(reading.view),
+            "draw_matches": self.draw.matches,
+            "draw_faults": list(self.draw.faults),
+        }
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The same for people."""
+        view, agreed = self.shown.reading.view, self.shown.reading.agreed
+        foreign = [name for name, is_ours in shipped(view).items() if not is_ours]
+        code = f"{', '.join(foreign)}: not as shipped" if foreign else "as shipped"
+        voices = f"{agreed.voices} of {self.endpoints} endpoints agree on it"
+        signed = f"{self._signed} of {len(self.shown.seats)} have signed their record"
+        return [
+            ["block", f"{view.height:,}; {voices}"],
+            ["list, stakes", "proven against the state root of that block"],
+            ["records", COMPLETENESS[self.shown.reading.completeness]],
+            ["signatures", signed],
+            ["contracts", code],
+            ["draw", draw_sentence(self.draw)],
+        ]
+
+    @property
+    def _signed(self) -> int:
+        return sum(seat.record is not None for seat in self.shown.seats)
+
+
+async def verify(chain: Chain, shown: ShownList) -> Verification:
     """Recompute a list's draw, and say what is proven about it.
 
     Raises:
         ChainReadError: If the chain cannot be read.
     """
-    view, agreed = shown.reading.view, shown.reading.agreed
     done = await replay(
         chain.rpcs, chain.network, shown.epoch, quorum=chain.target.quorum
     )
-    foreign = [name for name, is_ours in shipped(view).items() if not is_ours]
-    signed = sum(seat.record is not None for seat in shown.seats)
-    rows = [
-        [
-            "block",
-            f"{view.height:,}: {agreed.voices} of {len(chain.rpcs)} endpoints agree",
-        ],
-        ["list, stakes", "proven against the state root of that block"],
-        ["records", COMPLETENESS[shown.reading.completeness]],
-        ["signatures", f"{signed} of {len(shown.seats)} have signed their own record"],
-        [
-            "contracts",
-            f"{', '.join(foreign)}: not as shipped" if foreign else "as shipped",
-        ],
-        ["draw", draw_sentence(done)],
-    ]
-    return rows, done
+    return Verification(shown, done, len(chain.rpcs))
 
 
 def draw_sentence(done: Replay) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cli.chain_work.amounts import ether
 from cli.chain_work.chain import Chain
@@ -44,8 +44,8 @@ class NodeKeys:
         onion: Its X25519 private key.
     """
 
-    identity: SigningKey
-    onion: bytes
+    identity: SigningKey = field(repr=False)
+    onion: bytes = field(repr=False)
 
     @property
     def node_id(self) -> NodeId:

@@ -38,7 +38,7 @@ _ChainId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 """Real ones are far below; msgspec bounds no larger integers."""
 
 
-class PermissionFields(
+class UserPermission(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 ):
     """The JSON object, checked for lengths only."""
@@ -149,7 +149,7 @@ class Permission:
     def encode(self) -> bytes:
         """Return the file."""
         v, r, s = self.proof
-        fields = PermissionFields(
+        fields = UserPermission(
             form="psp-user-permission-v1",
             chain_id=self.network.chain_id,
             registry=self.network.registry.hex(),
@@ -177,7 +177,7 @@ class Permission:
         """
         if len(data) > MAX_BYTES:
             raise DecodeError(f"a permission of {len(data)} bytes")
-        f = decode_json(data, PermissionFields)
+        f = decode_json(data, UserPermission)
         permission = cls(
             Network(f.chain_id, bytes.fromhex(f.registry)),
             bytes.fromhex(f.users),

@@ -72,7 +72,7 @@ def check_free(
     if ours is not None:
         verb = "psp relay update" if kind == "relay" else "psp user rotate"
         raise TakenError(
-            f"this identity is registered by this account already, as number "
+            f"this identity is registered under the same account already, as number "
             f"{ours.number}; {verb} changes it. Nothing was sent"
         )
     if stands.counting is not None:

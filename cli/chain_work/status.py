@@ -99,7 +99,7 @@ class NetworkReport:
         if users is not None:
             users_refused = users.refused
         full = " (all)" if agreed.is_full else ""
-        in_force = f"of epoch {state.list_epoch}" if state.list_epoch else "none yet"
+        in_force = f"epoch {state.list_epoch}'s" if state.list_epoch else "none"
         rows = [
             ["block", f"{view.height:,}, {self.age} s old"],
             ["agreement", f"{agreed.voices} endpoints{full}"],

@@ -80,9 +80,10 @@ async def _list(
     }
     rows: list[list[str]] = []
     if is_verified:
-        rows, done = await verify(chain, shown)
-        figures |= {"verified": dict(rows), "matches": done.matches}
-        is_good = is_good and done.matches
+        verified = await verify(chain, shown)
+        rows = verified.rows
+        figures["verified"] = verified.figures
+        is_good = is_good and verified.is_good
     if output.json_output:
         print_json(figures)
         return is_good
@@ -91,6 +92,7 @@ async def _list(
         f"Discovery nodes of epoch {shown.epoch}, {state}",
         ["node", "id", "stake now", "endpoints"],
         list(map(_row, shown.seats)),
+        texts=["id", "endpoints"],
     )
     if rows:
         out.print()
@@ -158,9 +160,10 @@ async def _replay(chain: Chain, output: OutputOptions, epoch: int | None) -> boo
     rows = draw_rows(done, view.nodes)
     if rows:
         title = f"The draw of epoch {done.epoch}"
-        print_table(title, ["node", "id", "stake", ""], rows)
+        print_table(title, ["node", "id", "stake", ""], rows, texts=["id", ""])
     if done.seed:
-        note(f"seed 0x{done.seed.hex()} of block {done.seed_height:,}")
+        seed = f"seed 0x{done.seed.hex()}, drawn in block {done.seed_height:,}"
+        out.print(seed, highlight=False, soft_wrap=True)
     if not done.is_final:
         note("nominations are still open: this is how it stands")
     verdict = draw_sentence(done)

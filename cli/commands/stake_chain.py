@@ -42,7 +42,7 @@ def stake(
         bool, typer.Option("--withdraw", help="Have paid what has unbonded.")
     ] = False,
 ) -> None:
-    """Show your stake in your relay; add to it, take it back, withdraw it."""
+    """Show your stake in a relay; add to your own, take it back, withdraw it."""
     if [add is not None, remove is not None, withdraw].count(True) > 1:
         raise ConfigError("--add, --remove and --withdraw go one at a time")
     more = None if add is None else parse_ether(add, "--add")
@@ -53,13 +53,15 @@ def stake(
         if withdraw:
             await _withdraw(has, output)
             return
+        if more is None and less is None:
+            number = await has.own_number(own, keys)
+            await _show(has, output, await has.node(number))
+            return
         node = await has.own_node(own, keys)
         if more is not None:
             await _add(has, output, node, more)
         elif less is not None:
             await _take(has, output, node, less)
-        else:
-            await _show(has, output, node)
 
     run_paying(chain, pay, output, work, sends_stake=more is not None)
 
