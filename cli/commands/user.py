@@ -4,6 +4,8 @@ import asyncio
 import getpass
 import os
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +20,9 @@ from psp.client.lookup import LookupResult, PresenceState
 from psp.errors import DecodeError
 from psp.netdoc.contact_card import ContactCard
 from psp.runtime import keyfiles, settings
+from psp.runtime.chain_membership import Reader, open_membership
 from psp.runtime.entropy import SystemEntropy
-from psp.runtime.membership import open_registry
-from psp.units import UnixTime
+from psp.runtime.logs import logger
 
 app = typer.Typer(help="Identities, contact cards and look-ups.", no_args_is_help=True)
 
@@ -122,23 +124,36 @@ def status(
     *,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which registry and directory a client would use."""
-    import time  # noqa: PLC0415
-
+    """Show which registry a client would use, and how it stands."""
     config = settings.load(ClientConfig, settings_file, os.environ)
-    now = UnixTime(int(time.time()))
-    registry = open_registry(config.membership, now)
-    figures = {
-        "source": registry.source.value,
-        "sequence": registry.sequence,
-        "freshness": registry.freshness(now).value,
-        "expires_in_s": registry.expires - now,
-        "relays": len(registry.nodes()),
-        "discovery_nodes": len(registry.discovery_nodes()),
-        "trusted_nodes": len(registry.trusted_nodes()),
-    }
+    figures = asyncio.run(_registry_figures(config))
     if json_output:
         print_json(figures)
     else:
         rows = [[key, str(value)] for key, value in figures.items()]
         print_table("registry", ["", ""], rows)
+
+
+async def _registry_figures(config: ClientConfig) -> dict[str, object]:
+    """Read the registry as a client does, but leave the client's own cache alone."""
+    entropy = SystemEntropy()
+    with tempfile.TemporaryDirectory() as folder:
+        membership = await open_membership(
+            config.membership,
+            Reader(Path(folder), entropy.token(32), reads_users=False),
+            unix_time=time.time,
+            entropy=entropy,
+            log=logger("user"),
+        )
+        registry = membership.registry
+        figures: dict[str, object] = {
+            "source": registry.source.value,
+            "registry": membership.explanation,
+            "sequence": registry.sequence,
+            "expires_in_s": registry.expires - int(time.time()),
+            "relays": len(registry.nodes()),
+            "discovery_nodes": len(registry.discovery_nodes()),
+            "trusted_nodes": len(registry.trusted_nodes()),
+        }
+        await membership.close()
+    return figures

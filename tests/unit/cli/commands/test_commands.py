@@ -109,7 +109,7 @@ def test_the_signed_file_is_what_a_client_uses(psp, office):
     assert figures == {
         "source": "trusted",
         "sequence": 3,
-        "freshness": "fresh",
+        "registry": "file 3 of the trusted partners, fresh",
         "relays": 1,
         "discovery_nodes": 1,
         "trusted_nodes": 0,
