@@ -121,7 +121,6 @@ def run(
         raise ConfigError(f"--nodes is {count}; an election needs {MIN_NODES}")
     entropy = SystemEntropy()
     figures: Figures = {"chain": "embedded" if anvil is None else "anvil"}
-    figures |= _devchain(starts, min(count, _SMALL), entropy, say)
     with _chain(anvil) as chain, BlockMaker(chain) as blocks:
         started = time.monotonic()
         registry = BenchRegistry(blocks, seats=SEATS, entropy=entropy, say=say)
@@ -139,6 +138,7 @@ def run(
         **_gas("election_gas", {size: each.all_seats for size, each in gas.items()}),
         **_gas("nominate_gas", {size: each.one_seat for size, each in gas.items()}),
         "seed_gas": gas[count].seed,
+        **_devchain(starts, min(count, _SMALL), entropy, say),
     }
 
 

@@ -1,5 +1,6 @@
 """psp bench: measure, as ratios of one run."""
 
+import signal
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -52,10 +53,14 @@ def directory(
     anvil = find_anvil()
     if anvil is None:
         say(f"no anvil ({VARIABLE}, PATH): the embedded chain is measured instead")
+    # As Ctrl-C does: the chain's process must not outlive this one.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         figures = run(nodes, anvil=anvil, say=say)
     except ChainError as error:
         raise PspError(f"the chain failed: {error}") from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
     _print("psp bench directory", figures, json_output=json_output)
 
 
