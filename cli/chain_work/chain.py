@@ -34,6 +34,9 @@ from psp.wire.network import Network
 _LIMITS = RpcLimits(timeout=Seconds(5.0), retries=1)
 """A person waits: an endpoint that fails twice is left out."""
 
+MAX_HEAD_LEAD = AlarmConfig().max_head_lead
+"""Seconds by which a block may be ahead of this host's clock."""
+
 COMPLETENESS = {
     Completeness.PROVEN: "proven: the records make the storage root",
     Completeness.QUORUM: "believed: a quorum of endpoints gives the same list",
@@ -117,6 +120,21 @@ class Chain:
         agreed = await self.quorum.newest()
         proven = await self.reader().prove_relays(agreed.header)
         return Founded(agreed, proven, checked_state(proven, agreed.header))
+
+    def clock_warning(self, timestamp: int) -> str:
+        """Return what is wrong between a block's clock and this host's; mostly empty."""
+        age = unix_now() - timestamp
+        if age > self.target.max_head_age:
+            return (
+                f"the newest final block is {age} s old: the chain stands still, its "
+                "endpoints lag behind, or this host's clock is ahead"
+            )
+        if -age > MAX_HEAD_LEAD:
+            return (
+                f"the newest final block is {-age} s ahead of this host's clock; check "
+                "the clock"
+            )
+        return ""
 
     def alarms(self, view: ChainView, *, is_full: bool) -> list[Alarm]:
         """Return what is out of the ordinary about a view."""

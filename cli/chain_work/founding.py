@@ -1,5 +1,7 @@
 """Founds a network: its three contracts, and the settings that name it."""
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,11 +19,15 @@ from discovery.transactions.deploy import (
 )
 from discovery.transactions.fees import FeeLimits, check_cost, offer
 from psp.errors import ConfigError
+from psp.runtime.rpc import RpcError, RpcUnavailableError
 
 MIN_EPOCH = 16
 MAX_SECONDS = (1 << 32) - 1
 MAX_SEATS = 256
 MAX_DELAY = (1 << 16) - 1
+
+_STEPS = ("users", "book", "relays")
+_NO_CODE = "0x"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,24 @@ async def expected_cost(chain: Chain, payer: Payer, limits: FeeLimits) -> Cost:
     return cost
 
 
+async def check_record(chain: Chain, founding: Founding) -> None:
+    """Make sure that the contracts of the record are on this chain.
+
+    Raises:
+        ConfigError: If they are not: the record is of a chain that is no more.
+    """
+    for address in _recorded(founding.record):
+        codes: list[object] = []
+        for rpc in chain.rpcs:
+            with suppress(RpcError, RpcUnavailableError):
+                codes.append(await rpc.call("eth_getCode", address, "latest"))
+        if codes and all(code == _NO_CODE for code in codes):
+            raise ConfigError(
+                f"{founding.record} names a contract at {address}, which is not on this "
+                "chain; if the chain was set up anew, move the file away"
+            )
+
+
 async def found(chain: Chain, payer: Payer, founding: Founding) -> Deployed:
     """Deploy what the record does not name yet.
 
@@ -119,6 +143,17 @@ def membership_lines(chain: Chain, contracts: Deployment) -> str:
         lines.append("# rpc = the endpoints, three or more of different owners")
     lines.append(f"quorum = {target.quorum}")
     return "\n".join(lines)
+
+
+def _recorded(record: Path) -> list[str]:
+    """Return the addresses in a record; a damaged one is found when it is used."""
+    try:
+        steps = json.loads(record.read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    if not isinstance(steps, dict):
+        return []
+    return [str(steps[name]) for name in _STEPS if name in steps]
 
 
 def _is_plain(url: str) -> bool:

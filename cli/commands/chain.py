@@ -10,6 +10,7 @@ from cli.chain_work.amounts import fee, parse_ether
 from cli.chain_work.chain import Chain, open_chain
 from cli.chain_work.founding import (
     Founding,
+    check_record,
     expected_cost,
     found,
     membership_lines,
@@ -203,6 +204,7 @@ async def _deploy(
 ) -> None:
     payer, terms = pay.payer(chain, wallet, output), pay.terms(output)
     figures: dict[str, object] = {}
+    await check_record(chain, founding)
     if not founding.is_done:
         cost = await expected_cost(chain, payer, terms.limits)
         await payer.show("Found a network", founding.facts, cost)

@@ -28,10 +28,13 @@ from cli.commands.chain_options import (
 from cli.node_config import NodeConfig
 from cli.output import print_warning
 from discovery.transactions.calls import Relays, Users
+from psp.directory.chain.alarms import AlarmKind
 from psp.directory.chain.view import ChainView
 from psp.errors import ConfigError
 from psp.ids import NodeId
 from psp.runtime import keyfiles, settings
+
+_CLOCKS = {AlarmKind.STALE, AlarmKind.FUTURE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ class Work:
         reading = await self.chain.read(reads_users=reads_users)
         view = reading.view
         for alarm in self.chain.alarms(view, is_full=reading.agreed.is_full):
-            print_warning(alarm.sentence)
+            if alarm.kind not in _CLOCKS:  # said at the beginning
+                print_warning(alarm.sentence)
         return view
 
     async def own_number(self, own: OwnRelayOptions, keys: NodeKeys | None) -> int:
@@ -158,6 +162,9 @@ def run_paying(
     async def run() -> None:
         async with open_chain(target) as asked:
             founded = await asked.founded()
+            warning = asked.clock_warning(founded.header.timestamp)
+            if warning:
+                print_warning(warning)
             if sends_stake:
                 check_contract(founded)
             payer = Payer(asked, wallet, pay.wallet_file, terms)

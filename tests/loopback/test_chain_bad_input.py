@@ -246,9 +246,14 @@ def test_a_clock_that_is_wrong_is_said(desk, monkeypatch, ahead, sentence):
 
     shown = psp("chain", "status", *desk.network)
     listed = psp("discovery", "list", *desk.network)
+    dry = worked(
+        *("relay", "vote", 1, "1", *desk.network, "--dry-run"),
+        *("--wallet", desk.folder / "treasury.key"),
+    )
 
     assert shown.code == ExitCode.FAILED
     assert sentence in shown.out
+    assert "warning: the newest final block is" in dry.err
     assert sentence in listed.err
     # An old block is worth a warning, one from the future is not used.
     assert listed.code == (ExitCode.OK if ahead > 0 else ExitCode.FAILED)
@@ -300,6 +305,19 @@ def test_an_empty_registry_is_no_error_and_has_no_list(empty):
     assert "no list is in force in epoch 4" in listed.err
     assert "there is no such user" in user.err
     assert "there is no node 1" in voted.err
+
+
+def test_a_record_of_a_chain_that_is_no_more_is_said(empty, desk):
+    record = desk.folder / "of-another.json"
+    text = (empty.folder / "contracts.json").read_text()
+    record.write_text(text)
+
+    ran = psp("chain", "deploy", record, *desk.chain, *desk.treasury)
+
+    assert ran.code == ExitCode.CONFIG
+    assert f"names a contract at {json.loads(text)['users']}" in ran.err
+    assert "if the chain was set up anew, move the file away" in ran.err
+    assert record.read_text() == text
 
 
 # ---- records
