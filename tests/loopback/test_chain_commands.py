@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -338,15 +340,57 @@ def test_stake_comes_back_when_its_time_is_over(tmp_path):
     assert "nothing is unbonding" in again.err
 
 
-def test_a_development_chain_says_where_it_is_until_ctrl_c(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "chain", "dev"],
+def test_what_hangs_is_left_with_ctrl_c_and_cancelled_later(tmp_path):
+    with founded_desk("embedded", tmp_path) as desk:
+        wallet, to = desk.wallet("hanging"), "0x" + "99" * 20
+        desk.rpc("evm_setAutomine", *[False])
+        sending = [*desk.chain, "--wallet", wallet, "--yes"]
+        process = run_program("wallet", "send", to, "1", *sending)
+        address = worked("wallet", "show", wallet).out.strip()
+        waiting = ["eth_getTransactionCount", address, "pending"]
+        wait_until(lambda: desk.rpc(*waiting) == "0x1")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        under_way = balance(desk, wallet)["under_way"]
+
+        name = re.search("0x[0-9a-f]{64}", err)[0]
+        cancelling = run_program("wallet", "cancel", *sending, "--json")
+        wait_until(lambda: desk.rpc("eth_getTransactionByHash", name) is None)
+        desk.rpc("evm_mine")
+        out, _ = cancelling.communicate(timeout=20)
+        after = balance(desk, wallet)
+        again = worked("wallet", "cancel", *sending)
+
+    done = json.loads(out)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "may be under way; the next command of this account takes it up" in err
+    assert under_way == f"pay {ETHER} wei"
+    assert done["cancelled"] is True
+    assert after["balance_wei"] == 10 * ETHER - done["fee_wei"]
+    assert after["under_way"] is None
+    assert "Nothing is under way." in again.out
+
+
+def wait_until(is_so, within=30.0):
+    deadline = time.monotonic() + within
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def run_program(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *map(str, arguments)],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+
+
+def test_a_development_chain_says_where_it_is_until_ctrl_c(tmp_path):
+    process = run_program("chain", "dev")
     lines = []
     for line in process.stdout:
         lines.append(line)
