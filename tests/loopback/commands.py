@@ -208,7 +208,7 @@ class Desk:
             "data": "0x" + call_data("Relays", "parameters").hex(),
         }
         answer = bytes.fromhex(self.rpc("eth_call", request, "latest")[2:])
-        return decode_result("Relays", "parameters", answer)[0]
+        return int(decode_result("Relays", "parameters", answer)[0])
 
     @property
     def calls(self) -> Relays:
