@@ -227,6 +227,15 @@ class RelayNode:
             ConfigError: Then: somebody else changes this relay's record (R-KEY-1).
         """
         await self._foreign_key.wait()
+        record = self.registry.node(self.node_id)
+        _, onion_privates = await asyncio.to_thread(_load_keys, self._config.keys)
+        if record is not None and record.onion_key in map(
+            x25519_public, onion_privates
+        ):
+            raise ConfigError(
+                "the onion key was changed (keys.onion): start this relay again, with "
+                "the old one as keys.previous_onion"
+            )
         raise ConfigError(
             "the registry shows an onion key for this relay that it does not have: "
             "somebody else can change its record; revoke it (psp relay retire --revoke)"
