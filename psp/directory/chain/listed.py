@@ -15,6 +15,8 @@ from psp.ids import NODE_ID_SIZE
 
 OWNER_SIZE = 20
 SIGNATURE_SIZE = 64
+REVOKED = 3
+"""The status that both contracts give a record whose owner has revoked it."""
 
 
 class NotCounted(enum.StrEnum):
@@ -80,6 +82,11 @@ class ListedRecord:
     def summary(self) -> int:
         """What the contract's `versions` says of this record, 32 bits."""
         return int.from_bytes(self.raw[8:12])
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether its owner has declared the identity lost or stolen."""
+        return self.raw[11] & 15 == REVOKED
 
     @property
     def identity(self) -> bytes:

@@ -13,15 +13,14 @@ identity with a revoked record that it signed itself is dead for ever, under eve
 """
 
 import enum
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from psp.crypto.keys import link_public, verify
-from psp.directory.chain import layout
+from psp.directory.chain import counted, layout
 from psp.directory.chain.layout import WORD, mapping_slot
 from psp.directory.chain.listed import (
+    REVOKED,
     SIGNATURE_SIZE,
     ListedRecord,
     NotCounted,
@@ -29,7 +28,6 @@ from psp.directory.chain.listed import (
     flags_of,
     joined,
     merged,
-    reason_of,
 )
 from psp.directory.chain.trie import StorageTrie
 from psp.errors import DecodeError
@@ -69,7 +67,7 @@ class NodeStatus(enum.IntEnum):
 
     ACTIVE = 1
     RETIRED = 2
-    REVOKED = 3
+    REVOKED = REVOKED
 
 
 class ListedNode(ListedRecord):
@@ -235,10 +233,7 @@ def read_nodes(
             node.raw: verdict
             for node, verdict in zip(previous.listed, previous.verdicts, strict=True)
         }
-    verdicts = tuple(
-        known[node.raw] if node.raw in known else _verdict(network, node)
-        for node in listed
-    )
+    verdicts = counted.judge(listed, known, lambda node: _verdict(network, node))
     return _counted(network, tuple(listed), verdicts)
 
 
@@ -255,44 +250,21 @@ def recall_nodes(
     Raises:
         DecodeError: If these cannot be their flags.
     """
-    if len(flags) != len(listed):
-        raise DecodeError(f"{len(flags)} verdicts on {len(listed)} records")
-    verdicts = tuple(
-        reason_of(flag) or _record(node)
-        for node, flag in zip(listed, flags, strict=True)
-    )
-    return _counted(network, tuple(listed), verdicts)
+    return _counted(network, tuple(listed), counted.recall(listed, flags, _record))
 
 
 def _counted(
     network: Network, listed: tuple[ListedNode, ...], verdicts: tuple[Verdict, ...]
 ) -> NodeList:
-    dead = {
-        verdict.node_id
-        for node, verdict in zip(listed, verdicts, strict=True)
-        if node.status is NodeStatus.REVOKED and isinstance(verdict, NodeRecord)
-    }
-    nodes: dict[NodeId, NodeRecord] = {}
-    numbers: dict[int, NodeId] = {}
-    refused: Counter[NotCounted] = Counter()
-    for node, verdict in zip(listed, verdicts, strict=True):
-        if isinstance(verdict, NotCounted):
-            refused[verdict] += 1
-        elif node.status is NodeStatus.REVOKED:
-            refused[NotCounted.REVOKED] += 1
-        elif verdict.node_id in dead:
-            refused[NotCounted.DEAD] += 1
-        elif verdict.node_id in nodes:
-            refused[NotCounted.DOUBLE] += 1
-        else:
-            nodes[verdict.node_id] = verdict
-            numbers[node.number] = verdict.node_id
+    total = counted.count(listed, verdicts)
+    nodes = {record.node_id: record for record in total.counting.values()}
+    numbers = {number: record.node_id for number, record in total.counting.items()}
     return NodeList(
         network,
         listed,
         MappingProxyType(nodes),
         MappingProxyType(numbers),
-        MappingProxyType(refused),
+        MappingProxyType(total.refused),
         verdicts,
     )
 
@@ -320,14 +292,8 @@ def _verdict(network: Network, node: ListedNode) -> Verdict:
         record = _record(node)
     except DecodeError:
         return NotCounted.ENDPOINTS
-    if not verify(record.node_id, node_signing_input(network, record), node.signature):
-        return NotCounted.SIGNATURE
-    try:
-        link_public(record.node_id)
-    except DecodeError:
-        # It can sign, but nobody could make a link to it.
-        return NotCounted.IDENTITY
-    return record
+    text = node_signing_input(network, record)
+    return counted.doubt(record.node_id, text, node.signature) or record
 
 
 def _record_size(data: bytes, start: int) -> int:

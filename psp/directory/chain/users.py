@@ -13,15 +13,15 @@ that several endpoints agree on.
 """
 
 import enum
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from psp.crypto.kdf import Label
-from psp.crypto.keys import link_public, verify
+from psp.directory.chain import counted
 from psp.directory.chain.layout import USER_WORDS, WORD
 from psp.directory.chain.listed import (
+    REVOKED,
     SIGNATURE_SIZE,
     ListedRecord,
     NotCounted,
@@ -29,7 +29,6 @@ from psp.directory.chain.listed import (
     flags_of,
     joined,
     merged,
-    reason_of,
 )
 from psp.errors import DecodeError
 from psp.ids import UserId
@@ -64,7 +63,7 @@ class UserStatus(enum.IntEnum):
     """What the contract says of a record."""
 
     ACTIVE = 1
-    REVOKED = 3
+    REVOKED = REVOKED
 
 
 class ListedUser(ListedRecord):
@@ -172,10 +171,7 @@ def read_users(
             user.raw: verdict
             for user, verdict in zip(previous.listed, previous.verdicts, strict=True)
         }
-    verdicts = tuple(
-        known[user.raw] if user.raw in known else _verdict(network, user)
-        for user in listed
-    )
+    verdicts = counted.judge(listed, known, lambda user: _verdict(network, user))
     return _counted(network, tuple(listed), verdicts)
 
 
@@ -192,56 +188,29 @@ def recall_users(
     Raises:
         DecodeError: If these cannot be their flags.
     """
-    if len(flags) != len(listed):
-        raise DecodeError(f"{len(flags)} verdicts on {len(listed)} records")
-    verdicts = tuple(
-        reason_of(flag) or UserId(user.identity)
-        for user, flag in zip(listed, flags, strict=True)
-    )
-    return _counted(network, tuple(listed), verdicts)
+    return _counted(network, tuple(listed), counted.recall(listed, flags, _user_id))
 
 
 def _counted(
     network: Network, listed: tuple[ListedUser, ...], verdicts: tuple[Verdict, ...]
 ) -> UserList:
-    revoked = {
-        verdict
-        for user, verdict in zip(listed, verdicts, strict=True)
-        if user.status is UserStatus.REVOKED and not isinstance(verdict, NotCounted)
-    }
-    users: set[UserId] = set()
-    numbers: dict[int, UserId] = {}
-    refused: Counter[NotCounted] = Counter()
-    for user, verdict in zip(listed, verdicts, strict=True):
-        if isinstance(verdict, NotCounted):
-            refused[verdict] += 1
-        elif user.status is UserStatus.REVOKED:
-            refused[NotCounted.REVOKED] += 1
-        elif verdict in revoked:
-            refused[NotCounted.DEAD] += 1
-        elif verdict in users:
-            refused[NotCounted.DOUBLE] += 1
-        else:
-            users.add(verdict)
-            numbers[user.number] = verdict
+    total = counted.count(listed, verdicts)
     return UserList(
         network,
         listed,
-        frozenset(users),
-        frozenset(revoked),
-        MappingProxyType(numbers),
-        MappingProxyType(refused),
+        frozenset(total.counting.values()),
+        frozenset(UserId(identity) for identity in total.dead),
+        MappingProxyType(total.counting),
+        MappingProxyType(total.refused),
         verdicts,
     )
 
 
+def _user_id(user: ListedUser) -> UserId:
+    return UserId(user.identity)
+
+
 def _verdict(network: Network, user: ListedUser) -> Verdict:
-    user_id = UserId(user.identity)
+    user_id = _user_id(user)
     text = user_signing_input(network, user.owner, user_id)
-    if not verify(user_id, text, user.signature):
-        return NotCounted.SIGNATURE
-    try:
-        link_public(user_id)
-    except DecodeError:
-        return NotCounted.IDENTITY
-    return user_id
+    return counted.doubt(user_id, text, user.signature) or user_id

@@ -27,6 +27,7 @@ def test_a_head_tells_owner_and_version():
     assert (record(1, 7).owner, record(1, 7).version) == (b"o" * 20, 7)
     assert record(1, 7).summary == 7 << 8 | 1 << 4 | 1
     assert record(1).identity == b"i" * 32
+    assert [record(1, status=status).is_revoked for status in (1, 2, 3)] == [0, 0, 1]
 
 
 def test_equal_versions_need_no_reading():

@@ -116,7 +116,7 @@ def test_users_seen_before_are_not_verified_again(monkeypatch):
     first = read(user_words(ALICE), user_words(BOB, status=UserStatus.REVOKED))
     asked = []
     monkeypatch.setattr(
-        "psp.directory.chain.users.verify", lambda *args: asked.append(args) or True
+        "psp.directory.chain.counted.verify", lambda *args: asked.append(args) or True
     )
 
     again = read(
