@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from discovery.symbol.answers import Block
 from discovery.symbol.metadata import MAX_VALUE_BYTES
 from discovery.symbol.rest import PAGE_SIZE
 
@@ -28,3 +29,16 @@ Total = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 
 MAX_COSIGNATORIES = 1000
 """Far above the networks' limits (25 on Symbol, 10 on Sirius)."""
+
+
+class BlockMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """What a gateway says about a block, beside the block itself."""
+
+    hash: Hex32
+    generation_hash: Hex32
+
+    def block(self, height: int) -> Block:
+        """Return the block, which is at this height."""
+        return Block(
+            height, bytes.fromhex(self.hash), bytes.fromhex(self.generation_hash)
+        )

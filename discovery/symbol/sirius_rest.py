@@ -26,6 +26,7 @@ from discovery.symbol.shapes import (
     MAX_COSIGNATORIES,
     AccountType,
     Approvals,
+    BlockMeta,
     Hex32,
     HexValue,
     PageNumber,
@@ -75,17 +76,12 @@ class _Chain(msgspec.Struct, frozen=True):
     height: _U64
 
 
-class _BlockMeta(msgspec.Struct, frozen=True, rename="camel"):
-    hash: Hex32
-    generation_hash: Hex32
-
-
 class _BlockBody(msgspec.Struct, frozen=True):
     height: _U64
 
 
 class _Block(msgspec.Struct, frozen=True):
-    meta: _BlockMeta
+    meta: BlockMeta
     block: _BlockBody
 
 
@@ -174,11 +170,7 @@ class SiriusRest:
             raise DecodeError(
                 f"block {_number(block.block.height)} instead of {height}"
             )
-        return Block(
-            height,
-            bytes.fromhex(block.meta.hash),
-            bytes.fromhex(block.meta.generation_hash),
-        )
+        return block.meta.block(height)
 
     def account(self, target: bytes) -> str:
         """Return the path of an account."""

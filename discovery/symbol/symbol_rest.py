@@ -20,6 +20,7 @@ from discovery.symbol.shapes import (
     MAX_COSIGNATORIES,
     AccountType,
     Approvals,
+    BlockMeta,
     Hex32,
     HexValue,
     ObjectId,
@@ -75,18 +76,13 @@ class _Chain(msgspec.Struct, frozen=True, rename="camel"):
     latest_finalized_block: _Final
 
 
-class _BlockMeta(msgspec.Struct, frozen=True, rename="camel"):
-    hash: Hex32
-    generation_hash: Hex32
-
-
 class _BlockBody(msgspec.Struct, frozen=True):
     height: _U64
     network: int
 
 
 class _Block(msgspec.Struct, frozen=True):
-    meta: _BlockMeta
+    meta: BlockMeta
     block: _BlockBody
 
 
@@ -181,11 +177,7 @@ class SymbolRest:
         self._check_network(block.block.network)
         if _number(block.block.height) != height:
             raise DecodeError(f"block {block.block.height} instead of {height}")
-        return Block(
-            height,
-            bytes.fromhex(block.meta.hash),
-            bytes.fromhex(block.meta.generation_hash),
-        )
+        return block.meta.block(height)
 
     def account(self, target: bytes) -> str:
         """Return the path of an account."""
