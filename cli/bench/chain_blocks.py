@@ -4,17 +4,14 @@ Transactions are signed by their accounts as anywhere and sent in batches; a thr
 one batch while the next is signed. Works on both development chains.
 """
 
-import http.client
-import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from discovery.devchain.accounts import dev_account
 from discovery.devchain.config import CHAIN_ID
-from discovery.devchain.process import ChainError, ChainProcess
+from discovery.devchain.process import ChainError, ChainProcess, post
 from discovery.transactions.abi import call_data, decode_result
 from discovery.transactions.call import Call
 from discovery.transactions.fees import GWEI, Fees
@@ -151,14 +148,7 @@ def batch(url: str, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
         {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
         for number, (method, params) in enumerate(calls)
     ]
-    where = urlsplit(url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, _WITHIN)
-    try:
-        headers = {"Content-Type": "application/json"}
-        connection.request("POST", "/", json.dumps(body), headers)
-        answers = json.loads(connection.getresponse().read())
-    finally:
-        connection.close()
+    answers = post(url, body, within=_WITHIN)
     for answer in answers:
         if "error" in answer:
             raise ChainError(str(answer["error"]), answer["error"])

@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from cli.bench.directory_reader import FirstReading, Parts, Weights
+from discovery.devchain.process import close_input
 from psp.errors import PspError
 from psp.wire.network import Network
 
@@ -65,16 +66,7 @@ class ReaderProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        process = self._process
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(_STOP_WITHIN)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        close_input(self._process, _STOP_WITHIN)
 
     def _ask(self, word: str, kind: type[AnswerT]) -> AnswerT:
         if self._process.stdin is None or self._process.stdout is None:

@@ -178,21 +178,26 @@ def call(url: str, method: str, *params: object, within: float = 30.0) -> Any:  
         OSError: If there is no answer.
     """
     request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-    where = urlsplit(url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, within)
-    try:
-        connection.request(
-            "POST",
-            where.path or "/",
-            json.dumps(request),
-            {"Content-Type": "application/json"},
-        )
-        response = json.loads(connection.getresponse().read())
-    finally:
-        connection.close()
+    response = post(url, request, within=within)
     if "error" in response:
         raise ChainError(str(response["error"]), response["error"])
     return response.get("result")
+
+
+def post(url: str, request: object, *, within: float) -> Any:  # noqa: ANN401 - JSON
+    """Send one request, or a batch of them, and return what is answered.
+
+    Raises:
+        OSError: If there is no answer within so many seconds.
+    """
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, within)
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", where.path or "/", json.dumps(request), headers)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
 
 
 @contextmanager
@@ -228,10 +233,15 @@ def read_line(process: subprocess.Popen[bytes], within: float) -> bytes:
 def end_process(process: subprocess.Popen[bytes]) -> None:
     """Ask a child to end, wait, and kill it if it does not."""
     process.terminate()
+    close_input(process, STOP_WITHIN)
+
+
+def close_input(process: subprocess.Popen[bytes], within: float) -> None:
+    """Close the input of a child that ends with it; wait, kill it if it does not."""
     if process.stdin is not None:
         process.stdin.close()
     try:
-        process.wait(STOP_WITHIN)
+        process.wait(within)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
