@@ -25,6 +25,7 @@ from psp.directory.chain.users import user_signing_input
 from psp.directory.chain.view import ChainView
 from psp.errors import LocalProtocolError
 from psp.ids import NodeId, UserId
+from psp.netdoc.node_entry import SignedNode
 from psp.netdoc.node_record import (
     NodeRecord,
     Status,
@@ -33,7 +34,6 @@ from psp.netdoc.node_record import (
 )
 from psp.runtime.chain_reader import Reading
 from psp.runtime.quorum import ChainReadError
-from psp.wire.link_specifiers import pack
 from psp.wire.network import Network
 
 MAX_NOMINATIONS = 64
@@ -148,9 +148,7 @@ class EvmBackend:
                 raise LocalProtocolError("a node is registered by its own operator")
             self._check_node(record, signature)
             relays = Relays(self.network.registry)
-            words = pack(record.endpoints)
-            key, onion = record.node_id, record.onion_key
-            call = relays.register(key, onion, signature, words, stake=stake)
+            call = relays.register_node(SignedNode(record, signature), stake=stake)
             return _node_written(await sender.send(call))
         if stake or record.status is not Status.ACTIVE:
             raise LocalProtocolError("a user is registered active and without stake")
@@ -181,9 +179,7 @@ class EvmBackend:
         if record.endpoints == present.endpoints:
             call = relays.rotate_onion(number, record.onion_key, signature)
         else:
-            words = pack(record.endpoints)
-            key, onion = record.node_id, record.onion_key
-            call = relays.update(number, key, onion, signature, words)
+            call = relays.update_node(number, SignedNode(record, signature))
         return _node_written(await sender.send(call))
 
     async def nominate(self, nodes: Sequence[NodeId]) -> Written:

@@ -27,7 +27,6 @@ from psp.ids import NodeId
 from psp.netdoc.node_entry import SignedNode
 from psp.netdoc.node_record import NodeRecord
 from psp.wire.endpoint import Endpoint
-from psp.wire.link_specifiers import pack
 from psp.wire.network import Network
 
 EPOCH = 86_400
@@ -127,7 +126,7 @@ class BenchRegistry:
                 key, signed, owner = self._make_node(index)
                 new[signed.record.node_id] = key, signed.record, owner
                 stake = STAKES[index % len(STAKES)] * WEI
-                work.append((owner, _registration(self._contract, signed, stake)))
+                work.append((owner, self._contract.register_node(signed, stake=stake)))
             self._blocks.fill(work)
             self._say(f"registering {part[-1] + 1} of {size} nodes")
         self._blocks.finish()
@@ -253,17 +252,6 @@ class BenchRegistry:
 
     def _read(self, function: str, *args: object) -> Any:  # noqa: ANN401
         return self._blocks.read("Relays", self.network.registry, function, *args)
-
-
-def _registration(contract: Relays, signed: SignedNode, stake: int) -> Call:
-    record = signed.record
-    return contract.register(
-        record.node_id,
-        record.onion_key,
-        signed.signature,
-        pack(record.endpoints),
-        stake=stake,
-    )
 
 
 def _endpoint(entropy: Entropy, family: str) -> Endpoint:

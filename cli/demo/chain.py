@@ -28,7 +28,6 @@ from psp.errors import PspError
 from psp.netdoc.node_entry import SignedNode
 from psp.runtime.rpc import RpcError, RpcUnavailableError
 from psp.units import UnixTime
-from psp.wire.link_specifiers import pack
 from psp.wire.network import Network
 
 CHAIN_FILE = "chain.sqlite"
@@ -161,7 +160,7 @@ class Founder:
         ]
         await self.block(money)
         entries = [
-            (account.owner, _registration(contract, signed, stake))
+            (account.owner, contract.register_node(signed, stake=stake))
             for (account, signed), stake in zip(relays, stakes, strict=True)
         ]
         sponsored = [
@@ -259,17 +258,6 @@ def make_accounts(homes: Iterable[Path], entropy: Entropy) -> list[Account]:
         )
         for home in homes
     ]
-
-
-def _registration(contract: Relays, signed: SignedNode, stake: int) -> Call:
-    record = signed.record
-    return contract.register(
-        record.node_id,
-        record.onion_key,
-        signed.signature,
-        pack(record.endpoints),
-        stake=stake,
-    )
 
 
 def _sponsored(founded: FoundedChain, wallet: Wallet, identity: ClientIdentity) -> Call:

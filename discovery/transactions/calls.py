@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from discovery.transactions.abi import call_data, deploy_data
 from discovery.transactions.call import Call
 from psp.errors import LocalProtocolError
+from psp.netdoc.node_entry import SignedNode
+from psp.wire.link_specifiers import pack
 
 ENDPOINT_WORDS = 4
 """Of a record on the chain; unused ones are zero."""
@@ -57,6 +59,14 @@ class Relays:
         """Change any of a node's keys and endpoints."""
         record = (identity, onion, _halves(signature), _padded(endpoints))
         return self._call("update", number, *record, what=f"update node {number}")
+
+    def register_node(self, node: SignedNode, *, stake: int) -> Call:
+        """Enter a node by what it has signed, as `register`."""
+        return self.register(*_record(node), stake=stake)
+
+    def update_node(self, number: int, node: SignedNode) -> Call:
+        """Change a node to what it has signed, as `update`."""
+        return self.update(number, *_record(node))
 
     def rotate_onion(self, number: int, onion: bytes, signature: bytes) -> Call:
         """Change a node's onion key."""
@@ -223,6 +233,11 @@ class NodeBook:
 def deployment(contract: str, *args: object) -> Call:
     """Return what puts a contract on the chain."""
     return Call(None, deploy_data(contract, *args), 0, f"deploy {contract}")
+
+
+def _record(node: SignedNode) -> tuple[bytes, bytes, bytes, tuple[bytes, ...]]:
+    record = node.record
+    return record.node_id, record.onion_key, node.signature, pack(record.endpoints)
 
 
 def _halves(signature: bytes) -> tuple[bytes, bytes]:

@@ -8,6 +8,11 @@ from discovery.transactions.call import Call, transfer
 from discovery.transactions.calls import NOBODY, NodeBook, Relays, Users, deployment
 from psp.crypto.keccak import keccak256
 from psp.errors import LocalProtocolError
+from psp.ids import NodeId
+from psp.netdoc.node_entry import SignedNode
+from psp.netdoc.node_record import NodeRecord
+from psp.wire.endpoint import Endpoint
+from psp.wire.link_specifiers import pack
 
 ADDRESS = b"r" * 20
 RELAYS, USERS = Relays(ADDRESS), Users(ADDRESS)
@@ -94,6 +99,19 @@ def test_unused_words_of_endpoints_are_zero():
 def test_endpoints_that_do_not_fit_are_refused(words):
     with pytest.raises(LocalProtocolError):
         RELAYS.update(1, b"i" * 32, b"o" * 32, SIGNATURE, words)
+
+
+def test_a_signed_node_is_entered_as_its_fields():
+    endpoints = (Endpoint("192.0.2.1", 443),)
+    record = NodeRecord(NodeId(b"i" * 32), b"o" * 32, endpoints, b"x" * 20)
+    node, words = SignedNode(record, SIGNATURE), pack(endpoints)
+
+    assert RELAYS.register_node(node, stake=9) == RELAYS.register(
+        b"i" * 32, b"o" * 32, SIGNATURE, words, stake=9
+    )
+    assert RELAYS.update_node(3, node) == RELAYS.update(
+        3, b"i" * 32, b"o" * 32, SIGNATURE, words
+    )
 
 
 def test_signatures_of_another_length_are_refused():
