@@ -32,6 +32,13 @@ from psp.runtime import keyfiles
 _CHAIN = "Which chain"
 _MONEY = "Who pays, and how much"
 
+Anyway = Annotated[
+    bool,
+    typer.Option(
+        "--anyway", help="Also if another's record of this identity counts now."
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class ChainOptions:

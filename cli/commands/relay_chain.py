@@ -18,6 +18,7 @@ from cli.chain_work.onion import finish_rotation, new_onion_key
 from cli.chain_work.paying import Facts, Paid
 from cli.chain_work.standing import check_free, standing
 from cli.commands.chain_options import (
+    Anyway,
     ChainOptions,
     OutputOptions,
     PayOptions,
@@ -41,7 +42,6 @@ from psp.errors import ConfigError
 from psp.netdoc.node_entry import SignedNode, endpoint_text
 from psp.runtime import keyfiles
 from psp.runtime.entropy import SystemEntropy
-from psp.wire.link_specifiers import pack
 
 app = typer.Typer()
 PANEL = "On the chain"
@@ -75,12 +75,7 @@ def register(
     endpoint: Endpoints = None,
     operator_key: OperatorKey = None,
     *,
-    anyway: Annotated[
-        bool,
-        typer.Option(
-            "--anyway", help="Also if another's record of this identity counts now."
-        ),
-    ] = False,
+    anyway: Anyway = False,
 ) -> None:
     """Enter a relay in the registry, with a stake of the wallet's account.
 
@@ -108,14 +103,7 @@ def register(
             ("stake", f"{ether(wei)}, counts from epoch {state.epoch + 1} on"),
             ("operator", "none" if hot is None else address_text(hot)),
         ]
-        record = signed.record
-        call = has.relays.register(
-            record.node_id,
-            record.onion_key,
-            signed.signature,
-            pack(record.endpoints),
-            stake=wei,
-        )
+        call = has.relays.register_node(signed, stake=wei)
         paid = await has.payer.pay(call, "Register a relay", facts)
         await _report_registration(has, output, paid, keys.node_id.hex(), hot)
 
@@ -157,14 +145,7 @@ def update(
     async def work(has: Work) -> None:
         number = (await has.own_node(own, keys)).number
         signed = sign_entry(has.chain.network, keys, endpoints, has.account)
-        record = signed.record
-        call = has.relays.update(
-            number,
-            record.node_id,
-            record.onion_key,
-            signed.signature,
-            pack(record.endpoints),
-        )
+        call = has.relays.update_node(number, signed)
         paid = await has.payer.pay(
             call, f"Change the record of node {number}", _entry_facts(signed)
         )

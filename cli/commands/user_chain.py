@@ -14,6 +14,7 @@ from cli.chain_work.permission import NO_IDENTITY, Permission, read_permission
 from cli.chain_work.standing import check_free, standing
 from cli.chain_work.users import NamedUser, figures_of, own_number, verdict_on
 from cli.commands.chain_options import (
+    Anyway,
     ChainOptions,
     OutputOptions,
     PayOptions,
@@ -79,12 +80,7 @@ def register(
     sponsor: SponsorOptions,
     output: OutputOptions,
     *,
-    anyway: Annotated[
-        bool,
-        typer.Option(
-            "--anyway", help="Also if another's record of this identity counts now."
-        ),
-    ] = False,
+    anyway: Anyway = False,
 ) -> None:
     """Enter an identity, so that it can be looked up and called.
 
@@ -162,12 +158,7 @@ def sponsor_command(
     pay: PayOptions,
     output: OutputOptions,
     *,
-    anyway: Annotated[
-        bool,
-        typer.Option(
-            "--anyway", help="Also if another's record of this identity counts now."
-        ),
-    ] = False,
+    anyway: Anyway = False,
 ) -> None:
     """Pay for a user's change; the user has signed a permission for it."""
     try:
