@@ -11,6 +11,7 @@ from psp.runtime.chain_reader import ContractError
 from psp.runtime.quorum import ChainReadError, ForeignChainError, NoQuorumError
 from psp.wire import rlp
 from psp.wire.network import Network as NetworkName
+from tests.block_headers import FIELDS, field
 from tests.loopback import chains
 from tests.loopback.chains import honest, proxy, reader, running_network
 
@@ -75,50 +76,13 @@ def another_state_root(method, params, result):
     return result
 
 
-FIELDS = [
-    "parentHash",
-    "sha3Uncles",
-    "miner",
-    "stateRoot",
-    "transactionsRoot",
-    "receiptsRoot",
-    "logsBloom",
-    "difficulty",
-    "number",
-    "gasLimit",
-    "gasUsed",
-    "timestamp",
-    "extraData",
-    "mixHash",
-    "nonce",
-    "baseFeePerGas",
-    "withdrawalsRoot",
-    "blobGasUsed",
-    "excessBlobGas",
-    "parentBeaconBlockRoot",
-    "requestsHash",
-]
-NUMBERS = {
-    *("difficulty", "number", "gasLimit", "gasUsed", "timestamp"),
-    *("baseFeePerGas", "blobGasUsed", "excessBlobGas"),
-}
-
-
 def a_made_up_block(method, params, result):
     """A header that makes its hash: only the others can tell that it is none."""
     if method != "eth_getBlockByNumber":
         return result
     result["stateRoot"] = "0x" + "11" * 32
-    items = []
-    for name in FIELDS:
-        if result.get(name) is None:
-            continue
-        digits = result[name][2:]
-        if name in NUMBERS:
-            number = int(digits, 16)
-            items.append(number.to_bytes((number.bit_length() + 7) // 8))
-        else:
-            items.append(bytes.fromhex(digits))
+    named = [name for name in FIELDS if result.get(name) is not None]
+    items = [field(result, name) for name in named]
     result["hash"] = "0x" + keccak256(rlp.encode(items)).hex()
     return result
 

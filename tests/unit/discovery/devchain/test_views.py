@@ -5,49 +5,7 @@ import rlp
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-ORDER = [
-    "parentHash",
-    "sha3Uncles",
-    "miner",
-    "stateRoot",
-    "transactionsRoot",
-    "receiptsRoot",
-    "logsBloom",
-    "difficulty",
-    "number",
-    "gasLimit",
-    "gasUsed",
-    "timestamp",
-    "extraData",
-    "mixHash",
-    "nonce",
-    "baseFeePerGas",
-    "withdrawalsRoot",
-    "blobGasUsed",
-    "excessBlobGas",
-    "parentBeaconBlockRoot",
-    "requestsHash",
-]
-"""Of a header's fields since Prague (EIP-7685)."""
-
-NUMBERS = {
-    "difficulty",
-    "number",
-    "gasLimit",
-    "gasUsed",
-    "timestamp",
-    "baseFeePerGas",
-    "blobGasUsed",
-    "excessBlobGas",
-}
-
-
-def field(block, name):
-    value = block[name]
-    if name in NUMBERS:
-        number = int(value, 16)
-        return number.to_bytes((number.bit_length() + 7) // 8, "big")
-    return bytes.fromhex(value[2:])
+from tests.block_headers import FIELDS, field
 
 
 def test_hash_of_a_block_is_that_of_its_header_fields(chain, code):
@@ -56,7 +14,7 @@ def test_hash_of_a_block_is_that_of_its_header_fields(chain, code):
 
     for number in ("0x0", "0x1", "0x2"):
         block = chain.block(number)
-        encoded = rlp.encode([field(block, name) for name in ORDER])
+        encoded = rlp.encode([field(block, name) for name in FIELDS])
         assert "0x" + keccak(encoded).hex() == block["hash"]
 
 
