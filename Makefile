@@ -59,9 +59,10 @@ check: venv
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-bench: venv
+bench: venv anvil
 	$(BIN)/psp bench relay
 	$(BIN)/psp bench circuit
+	$(BIN)/psp bench directory
 
 clean:
 	rm -rf $(VENV) demo-out .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

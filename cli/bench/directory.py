@@ -10,12 +10,12 @@
     the directory server and a client's gathering: bytes (`descriptor_traffic`)
 
 Assumptions: in an epoch, a day, a tenth of all records changes (onion keys live one to
-four weeks) and so does the list; descriptors are renewed every hour; whenever a client
-looks at the chain an hour's changes and a vote have come. Bytes are those of answers and
-messages, answers of the chain compressed by gzip, whether or not the chain does so:
-HTTP, TLS and the padding of packets are left out (but see ``…_packet_bytes``). So is the
-list of users, which those who are registered read as well: 128 bytes for each, packed
-to a good half.
+four weeks) and so does the list; descriptors are renewed every hour; a client looks at
+the chain as often as its budget allows (`psp.directory.chain.looks`), and always finds
+a vote and an hour's changes. Bytes are those of answers and messages, answers of the
+chain compressed by gzip, whether or not the chain does so: HTTP, TLS and the padding of
+packets are left out (but see ``…_packet_bytes``). So is the list of users, which those
+who are registered read as well: 128 bytes for each, packed to a good half.
 """
 
 import statistics
@@ -34,6 +34,7 @@ from cli.bench.directory_reader import FirstReading, Parts, Weights
 from cli.bench.reader_process import ReaderProcess
 from discovery.devchain.anvil import AnvilProcess
 from discovery.devchain.process import ChainProcess, DevChainProcess
+from psp.directory.chain.looks import CLIENT_DAY_BYTES, LookConfig, next_look
 from psp.entropy import Entropy
 from psp.errors import ConfigError
 from psp.runtime.entropy import SystemEntropy
@@ -209,7 +210,8 @@ def _bootstrap(followed: _Followed, traffic: DescriptorTraffic) -> Figures:
 
 def _day(followed: _Followed, traffic: DescriptorTraffic) -> Figures:
     every = MembershipConfig(chain_id=0, registry="").poll_every
-    looks = DAY / every
+    when = LookConfig(every, day_bytes=CLIENT_DAY_BYTES)
+    looks = DAY / next_look(when, None, followed.busy.packed, uniform=0.5)
     looks_bytes = looks * followed.busy.packed
     descriptor_bytes = traffic.looks * traffic.later.message_bytes
     return {

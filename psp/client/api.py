@@ -33,6 +33,7 @@ from psp.client.snapshot_following import (
 )
 from psp.client.state import ClientState
 from psp.directory.chain.alarms import AlarmConfig
+from psp.directory.chain.looks import CLIENT_DAY_BYTES
 from psp.endpoint.machine import ClientMachine
 from psp.entropy import Entropy
 from psp.errors import ConfigError
@@ -293,6 +294,7 @@ async def connect(
         state.cache_key(config.state_dir / "cache.key"),
         reads_users=identity is not None,
         alarms=AlarmConfig(own_user=identity.user_id if identity else None),
+        day_bytes=CLIENT_DAY_BYTES,
     )
     membership = await open_membership(
         config.membership,

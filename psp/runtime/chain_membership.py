@@ -3,7 +3,7 @@
 ::
 
     cache on disk --> at once, if younger than a day         source "cached"
-    endpoints     --> every ``poll_every`` seconds            source "elected"
+    endpoints     --> at times (`psp.directory.chain.looks`) source "elected"
     snapshot      --> from discovery nodes, without endpoints source "elected"
     trusted file  --> only if the chain was never read        source "trusted"
 
@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from psp.directory.chain.alarms import Alarm, AlarmConfig, Severity, judge
 from psp.directory.chain.header import BlockHeader
+from psp.directory.chain.looks import LookConfig, next_look
 from psp.directory.chain.registry import ChainRegistry
 from psp.directory.chain.view import ChainView
 from psp.directory.registry import Source
@@ -35,7 +36,7 @@ from psp.runtime.membership import (
     MembershipConfig,
 )
 from psp.runtime.quorum import ChainReadError, QuorumRpc
-from psp.runtime.rpc import RpcEndpoint, new_session
+from psp.runtime.rpc import RpcEndpoint, bytes_received, new_session
 from psp.units import Seconds, UnixTime
 
 FIRST_READ_WITHIN = Seconds(20.0)
@@ -55,12 +56,14 @@ class Reader:
         cache_key: Authenticates it, 32 bytes.
         reads_users: Whether the list of users is wanted.
         alarms: What is out of the ordinary for this reader.
+        day_bytes: What looks may cost a day; 0: look as often as the settings say.
     """
 
     state_dir: Path
     cache_key: bytes
     reads_users: bool = True
     alarms: AlarmConfig = AlarmConfig()  # noqa: RUF009 - frozen
+    day_bytes: int = 0
 
 
 async def open_membership(
@@ -225,13 +228,16 @@ class ChainMembership:
         """Look again and again; call ``on_change`` after each change."""
         if self._first_look is not None:
             await self._first_look
+        when = LookConfig(self._config.poll_every, day_bytes=self._who.day_bytes)
+        spent = 0
         while True:
-            pause = self._config.poll_every * (0.9 + 0.2 * self._entropy.uniform())
+            pause = next_look(when, self.registry.view, spent, self._entropy.uniform())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), pause)
             self._hurry.clear()
-            before = self.registry.sequence
+            before, spent = self.registry.sequence, -bytes_received(self.endpoints)
             await self.refresh()
+            spent += bytes_received(self.endpoints)
             if self.registry.sequence != before:
                 on_change()
 

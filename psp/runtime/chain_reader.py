@@ -18,22 +18,17 @@ it; else 4 bytes a record say which differ.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from psp.directory.chain import layout
 from psp.directory.chain.header import BlockHeader
-from psp.directory.chain.proof import NoAccountError, ProvenAccount, read_proof
-from psp.directory.chain.state import (
-    ElectionState,
-    list_slots,
-    read_state,
-    state_slots,
-)
+from psp.directory.chain.proof import ProvenAccount
 from psp.directory.chain.view import ChainView, CodeHashes
 from psp.errors import DecodeError
 from psp.runtime.chain_lists import ChainLists, Completeness, ContractError
+from psp.runtime.chain_proofs import ChainProofs, checked_state, strange_contract
 from psp.runtime.quorum import (
     Agreed,
     ChainReadError,
@@ -46,9 +41,6 @@ from psp.wire.network import Network
 ItemT = TypeVar("ItemT")
 
 __all__ = ["ChainReader", "Completeness", "ContractError", "Reading", "checked_state"]
-
-SLOTS_PER_PROOF = 48
-"""A proof takes 4 kB a word at 10,000 nodes: with JSON's hex below 1 MiB an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +76,7 @@ class ChainReader:
         self._network = network
         self._reads_users = reads_users
         self._lists = ChainLists(rpc, network)
+        self._proofs = ChainProofs(rpc, network.registry)
 
     async def read(
         self, previous: ChainView | None = None, *, height: int | None = None
@@ -142,7 +135,7 @@ class ChainReader:
                 users=user_list,
             )
         except DecodeError as error:
-            raise ContractError(_STRANGE.format(error)) from None
+            raise strange_contract(error) from None
         return Reading(view, agreed, self._lists.completeness)
 
     async def block_at(self, height: int) -> BlockHeader:
@@ -202,81 +195,11 @@ class ChainReader:
     # ---- proofs
 
     async def prove_relays(self, header: BlockHeader) -> ProvenAccount:
-        """Return what `read_state` needs of Relays, proven at one block.
-
-        Raises:
-            ChainReadError: If no endpoint can show it, or there is no registry.
-        """
-        address = self._network.registry
-        first = await self.prove(header, address, state_slots(header.timestamp))
-        try:
-            slots = list_slots(first.words, header.timestamp)
-        except DecodeError as error:
-            raise ContractError(_STRANGE.format(error)) from None
-        if not slots:
-            return first
-        rest = await self.prove(header, address, slots)
-        return ProvenAccount(first.account, {**first.words, **rest.words})
+        """Return what `read_state` needs of Relays; see `ChainProofs.prove_relays`."""
+        return await self._proofs.prove_relays(header)
 
     async def prove(
         self, header: BlockHeader, address: bytes, slots: Sequence[int]
     ) -> ProvenAccount:
-        """Return proven words of one contract at one block.
-
-        Raises:
-            ChainReadError: If no endpoint can show them, or there is no contract.
-        """
-        size = SLOTS_PER_PROOF
-        parts = [slots[i : i + size] for i in range(0, len(slots), size)]
-
-        def asking(
-            part: Sequence[int],
-        ) -> Callable[[Rpc], Awaitable[ProvenAccount | None]]:
-            async def ask(rpc: Rpc) -> ProvenAccount | None:
-                words = [f"0x{slot:064x}" for slot in part]
-                answer = await rpc.call(
-                    "eth_getProof", _hex(address), words, hex(header.number)
-                )
-                try:
-                    return read_proof(
-                        answer,
-                        state_root=header.state_root,
-                        address=address,
-                        slots=part,
-                    )
-                except NoAccountError:
-                    return None
-
-            return ask
-
-        what = "a proof of the registry's state"
-        proven = await asyncio.gather(
-            *(self._rpc.ask_any(asking(part), what) for part in parts)
-        )
-        found = [each for each in proven if each is not None and each.account.has_code]
-        if len(found) < len(proven):
-            raise ContractError(
-                f"there is no contract at {_hex(address)} on this chain; check "
-                "membership.registry and membership.chain_id"
-            )
-        words = {slot: word for each in found for slot, word in each.words.items()}
-        return ProvenAccount(found[0].account, words)
-
-
-_STRANGE = "the contract at membership.registry does not hold a registry ({}); check the address"
-
-
-def checked_state(relays: ProvenAccount, header: BlockHeader) -> ElectionState:
-    """Read what `ChainReader.prove_relays` returned for a block.
-
-    Raises:
-        ContractError: If it is no registry's.
-    """
-    try:
-        return read_state(relays.words, header.timestamp)
-    except DecodeError as error:
-        raise ContractError(_STRANGE.format(error)) from None
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()
+        """Return proven words of one contract; see `ChainProofs.prove`."""
+        return await self._proofs.prove(header, address, slots)

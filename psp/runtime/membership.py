@@ -46,7 +46,8 @@ class MembershipConfig:
         source: "chain" or "file"; left empty, the chain if it has endpoints. A client
             on "chain" without endpoints lives on its cache and on snapshots that
             discovery nodes sign.
-        poll_every: Seconds between looks at the chain.
+        poll_every: Seconds between looks at the chain, the least for clients
+            (`psp.directory.chain.looks`).
         max_head_age: Seconds that the newest block may be old before it is said.
     """
 

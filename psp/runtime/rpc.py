@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -180,6 +180,11 @@ class RpcEndpoint:
             return RpcUnavailableError(f"{self.name}: answers no JSON-RPC error")
         kept = "".join(c for c in text[: self._limits.max_message] if c.isprintable())
         return RpcError(code, kept, fault.get("data"))
+
+
+def bytes_received(endpoints: Iterable[RpcEndpoint]) -> int:
+    """Return what some endpoints have sent so far, as it came over the wire."""
+    return sum(endpoint.bytes_received for endpoint in endpoints)
 
 
 def new_session(endpoints: int) -> aiohttp.ClientSession:
