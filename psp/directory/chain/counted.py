@@ -9,14 +9,35 @@ that is believed is dead for ever, under every owner.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from psp.crypto.keys import link_public, verify
-from psp.directory.chain.listed import NotCounted, RecordT, reason_of
+from psp.directory.chain.listed import ListedRecord, NotCounted, RecordT, reason_of
 from psp.errors import DecodeError
+from psp.wire.network import Network
 
 SaysT = TypeVar("SaysT")
 """What a believed record says."""
+SaysT_co = TypeVar("SaysT_co", covariant=True)
+
+
+class Judged(Protocol[SaysT_co]):
+    """A list whose records have been verified."""
+
+    @property
+    def network(self) -> Network:
+        """For which they were."""
+        ...
+
+    @property
+    def listed(self) -> Sequence[ListedRecord]:
+        """Every record."""
+        ...
+
+    @property
+    def verdicts(self) -> Sequence[SaysT_co | NotCounted]:
+        """On each record by itself."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +74,25 @@ def doubt(identity: bytes, text: bytes, signature: bytes) -> NotCounted | None:
 
 
 def judge(
+    network: Network,
     listed: Sequence[RecordT],
-    known: Mapping[bytes, SaysT | NotCounted],
-    verdict: Callable[[RecordT], SaysT | NotCounted],
+    previous: Judged[SaysT] | None,
+    verdict: Callable[[Network, RecordT], SaysT | NotCounted],
 ) -> tuple[SaysT | NotCounted, ...]:
     """Return the verdict on each record by itself.
 
     Args:
+        network: Which network; its name is in what identities sign.
         listed: Every record.
-        known: Earlier verdicts, by a record's bytes.
-        verdict: Verifies one that is not among them.
+        previous: What was verified earlier; of another network it says nothing.
+        verdict: Verifies a record that is not, byte for byte, one of ``previous``.
     """
+    known: Mapping[bytes, SaysT | NotCounted] = {}
+    if previous is not None and previous.network == network:
+        pairs = zip(previous.listed, previous.verdicts, strict=True)
+        known = {record.raw: earlier for record, earlier in pairs}
     return tuple(
-        known[record.raw] if record.raw in known else verdict(record)
+        known[record.raw] if record.raw in known else verdict(network, record)
         for record in listed
     )
 

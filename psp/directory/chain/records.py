@@ -227,13 +227,7 @@ def read_nodes(
         listed: Every record, by number.
         previous: What was verified earlier.
     """
-    known: Mapping[bytes, Verdict] = {}
-    if previous is not None and previous.network == network:
-        known = {
-            node.raw: verdict
-            for node, verdict in zip(previous.listed, previous.verdicts, strict=True)
-        }
-    verdicts = counted.judge(listed, known, lambda node: _verdict(network, node))
+    verdicts = counted.judge(network, listed, previous, _verdict)
     return _counted(network, tuple(listed), verdicts)
 
 

@@ -165,13 +165,7 @@ def read_users(
         listed: Every record, by number.
         previous: What was verified earlier.
     """
-    known: Mapping[bytes, Verdict] = {}
-    if previous is not None and previous.network == network:
-        known = {
-            user.raw: verdict
-            for user, verdict in zip(previous.listed, previous.verdicts, strict=True)
-        }
-    verdicts = counted.judge(listed, known, lambda user: _verdict(network, user))
+    verdicts = counted.judge(network, listed, previous, _verdict)
     return _counted(network, tuple(listed), verdicts)
 
 

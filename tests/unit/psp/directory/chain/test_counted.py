@@ -1,5 +1,7 @@
 """The two rules that nodes and users share, on records of no kind."""
 
+from typing import NamedTuple
+
 import pytest
 
 from psp.crypto.keys import SigningKey
@@ -7,9 +9,19 @@ from psp.directory.chain.counted import count, doubt, judge, recall
 from psp.directory.chain.listed import REVOKED, ListedRecord, NotCounted, flags_of
 from psp.errors import DecodeError
 from psp.testing.chain import impure_signature
+from psp.testing.directory import LOOPBACK
+from psp.wire.network import Network
 
 KEY = SigningKey(b"k" * 32)
 ACTIVE = 1
+
+
+class Earlier(NamedTuple):
+    """A list that was verified before."""
+
+    network: Network
+    listed: list[ListedRecord]
+    verdicts: list[NotCounted | str]
 
 
 def record(number, identity, status=ACTIVE):
@@ -36,11 +48,27 @@ def test_a_record_signed_otherwise_or_by_a_useless_key_is_doubted():
     assert doubt(identity, bytes([n]) + identity, signature) is NotCounted.IDENTITY
 
 
+def verdict(network, listed):
+    return f"record {listed.number} on chain {network.chain_id}"
+
+
 def test_only_unknown_records_are_judged():
     listed = [record(1, b"a"), record(2, b"b")]
-    known = {listed[0].raw: NotCounted.SIGNATURE}
+    earlier = Earlier(LOOPBACK, listed[:1], [NotCounted.SIGNATURE])
 
-    assert judge(listed, known, says) == (NotCounted.SIGNATURE, "record 2")
+    verdicts = judge(LOOPBACK, listed, earlier, verdict)
+
+    assert verdicts == (NotCounted.SIGNATURE, verdict(LOOPBACK, listed[1]))
+
+
+def test_verdicts_of_another_network_are_worth_nothing():
+    listed, other = [record(1, b"a")], Network(1, LOOPBACK.registry)
+    earlier = Earlier(other, listed, [NotCounted.SIGNATURE])
+
+    for previous in (earlier, None):
+        verdicts = judge(LOOPBACK, listed, previous, verdict)
+
+        assert verdicts == (verdict(LOOPBACK, listed[0]),)
 
 
 def test_verdicts_are_recalled_from_their_flags():
