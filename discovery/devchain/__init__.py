@@ -15,8 +15,9 @@ are public and anybody who reaches the port may use them.
 import os
 import sys
 
-RECURSION_LIMIT = sys.getrecursionlimit()
-"""Before py-evm is imported, which raises it for the whole process; `evm` puts it back."""
+RECURSION_LIMIT = min(sys.getrecursionlimit(), 10_000)
+"""Before py-evm is imported, which raises it for the whole process; `evm` puts it back.
+Bounded in case something else has raised it already."""
 
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 # py-evm hashes through eth-hash, which would take pycryptodome, a dependency of

@@ -53,8 +53,8 @@ from discovery.devchain.call_state import CallAccounts
 from discovery.devchain.nodes import StateNodes
 from discovery.devchain.state_trie import StateReader
 
-EVM_RECURSION_LIMIT = sys.getrecursionlimit()
-"""What py-evm set when it was imported: 1,024 contracts may call each other. With it, a
+EVM_RECURSION_LIMIT = 100_000
+"""What py-evm sets when it is imported: 1,024 contracts may call each other. With it, a
 decoder written in C that meets deep nesting overflows the stack instead of raising
 RecursionError; so it holds only while something is executed."""
 

@@ -5,6 +5,7 @@ key is opened. It signs through coincurve or not at all (R-SEC-2): the pure-Pyth
 fallback of eth_keys, which it would take without a word, is slow and not constant-time.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -216,6 +217,7 @@ def parse_address(text: str) -> bytes:
 
 
 def _open_key(secret: bytes) -> "tuple[Account, PrivateKey]":
+    limit = sys.getrecursionlimit()
     try:
         import coincurve  # noqa: F401, PLC0415 - see above
         from eth_account import Account  # noqa: PLC0415 - slow
@@ -226,6 +228,10 @@ def _open_key(secret: bytes) -> "tuple[Account, PrivateKey]":
             f"{error.name} is missing, without it nothing is signed; pip install "
             "coincurve eth-account"
         ) from None
+    finally:
+        # A library that eth_account imports raises it a hundredfold for the whole
+        # process: deep JSON from the network would then overflow the stack.
+        sys.setrecursionlimit(limit)
     # A key that does not name its backend takes it from an environment variable at
     # each use; bytes given to eth_account become such a key.
     return Account(), PrivateKey(secret, CoinCurveECCBackend())

@@ -1,6 +1,7 @@
 """Accounts (discovery/transactions/wallet.py)."""
 
 import pickle
+import subprocess
 import sys
 
 import pytest
@@ -189,3 +190,17 @@ def test_typing_errors_in_addresses_are_found():
     for bad in ("", "0x", text[:-1], text + "00", text[:-2] + "zz", text[:-2] + " 4"):
         with pytest.raises(ConfigError, match="is no address"):
             parse_address(bad)
+
+
+def test_a_wallet_leaves_the_recursion_limit_of_the_process_alone():
+    """Else deep JSON from an endpoint would crash a relay instead of being refused."""
+    program = (
+        "import sys\n"
+        "from discovery.transactions.wallet import Wallet\n"
+        "before = sys.getrecursionlimit()\n"
+        "Wallet(bytes([1]) * 32)\n"
+        "assert 'eth_account' in sys.modules\n"
+        "sys.exit(sys.getrecursionlimit() != before)\n"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
