@@ -27,7 +27,7 @@ from psp.directory.chain.view import ChainView
 from psp.directory.registry import Source
 from psp.directory.trusted import RegistryRefusedError
 from psp.entropy import Entropy
-from psp.errors import ConfigError
+from psp.errors import ConfigError, DecodeError
 from psp.runtime.chain_cache import ChainCache
 from psp.runtime.chain_reader import ChainReader, Completeness, Reading
 from psp.runtime.membership import (
@@ -210,7 +210,7 @@ class ChainMembership:
             return False
         try:
             reading = await self.reader.read(self.registry.view)
-        except ChainReadError as error:
+        except (ChainReadError, DecodeError) as error:
             self._fail(str(error))
             return False
         return await self._take(reading)
@@ -226,11 +226,14 @@ class ChainMembership:
 
     async def follow(self, on_change: Callable[[], None]) -> None:
         """Look again and again; call ``on_change`` after each change."""
-        if self._first_look is not None:
-            await self._first_look
         when = LookConfig(self._config.poll_every, day_bytes=self._who.day_bytes)
         spent = 0
+        before = self.registry.sequence
+        if self._first_look is not None:
+            await self._first_look
         while True:
+            if self.registry.sequence != before:
+                on_change()
             pause = next_look(when, self.registry.view, spent, self._entropy.uniform())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), pause)
@@ -238,8 +241,7 @@ class ChainMembership:
             before, spent = self.registry.sequence, -bytes_received(self.endpoints)
             await self.refresh()
             spent += bytes_received(self.endpoints)
-            if self.registry.sequence != before:
-                on_change()
+            await self._look_at_file()
 
     def look_now(self) -> None:
         """Have `follow` look at once: an epoch has begun."""
@@ -260,7 +262,8 @@ class ChainMembership:
     async def close(self) -> None:
         """Save the view and close connections."""
         if self._first_look is not None:
-            await self._first_look
+            self._first_look.cancel()
+            await asyncio.gather(self._first_look, return_exceptions=True)
         view = self.registry.view
         if view is not None and self.registry.source is not Source.CACHED:
             self._cache.save(view)
@@ -370,6 +373,12 @@ class ChainMembership:
             self._log.warning("chain_cache_unusable", why=str(error))
             return False
         return True
+
+    async def _look_at_file(self) -> None:
+        """Take over a newer file of the partners, as long as it is all there is."""
+        if self._file is not None and self.registry.view is None:
+            await self._file.look()
+            self.registry.adopt_file(self._file.registry)
 
     def _fall_back(self) -> None:
         if self._config.file is None:

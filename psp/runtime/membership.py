@@ -198,17 +198,23 @@ class FileMembership:
             self._log.warning("registry_refused", error=str(error))
             return False
 
+    async def look(self) -> bool:
+        """Look at the file once; tell whether it was newer. Never fails."""
+        try:
+            data = await asyncio.to_thread(_read, self._config.file)
+        except ConfigError as error:
+            self._log.warning("registry_refused", error=str(error))
+            return False
+        is_newer = self.take_file(data)
+        if is_newer:
+            self._log.info("registry_updated", sequence=self.registry.sequence)
+        return is_newer
+
     async def follow(self, on_change: Callable[[], None]) -> None:
         """Take over newer files for ever; call ``on_change`` after each."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            try:
-                data = await asyncio.to_thread(_read, self._config.file)
-            except ConfigError as error:
-                self._log.warning("registry_refused", error=str(error))
-                continue
-            if self.take_file(data):
-                self._log.info("registry_updated", sequence=self.registry.sequence)
+            if await self.look():
                 on_change()
 
     async def close(self) -> None:

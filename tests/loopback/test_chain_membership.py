@@ -16,6 +16,7 @@ from psp.errors import ConfigError
 from psp.ids import NodeId
 from psp.netdoc import trusted_file
 from psp.netdoc.trusted_file import TrustedFile
+from psp.runtime import chain_membership
 from psp.runtime.chain_cache import CACHE_FILE
 from psp.runtime.chain_membership import ChainMembership, Reader, open_membership
 from psp.runtime.membership import MembershipConfig
@@ -134,20 +135,27 @@ async def test_a_damaged_cache_is_not_believed(shared, tmp_path, damage):
     await again.close()
 
 
-async def test_a_chain_never_read_falls_back_to_the_partners_file(shared, tmp_path):
-    partner = SigningKey.generate(SeededEntropy("partner"))
-    entries = {signed.record.node_id: signed for _, signed in shared.relays}
+def write_file(folder, network, partner):
+    """The partners' file of a network, with one discovery node."""
+    entries = {signed.record.node_id: signed for _, signed in network.relays}
     now = int(time.time())
-    file = tmp_path / "registry.json"
     document = TrustedFile(
-        network=shared.founded.network,
+        network=network.founded.network,
         sequence=7,
         issued=UnixTime(now),
         expires=UnixTime(now + 86_400),
         nodes=entries,
         discovery_nodes=(min(entries),),
     )
+    file = folder / "registry.json"
     file.write_bytes(trusted_file.encode(document, [partner]))
+    return file
+
+
+async def test_a_chain_never_read_falls_back_to_the_partners_file(shared, tmp_path):
+    partner = SigningKey.generate(SeededEntropy("partner"))
+    file = write_file(tmp_path, shared, partner)
+    entries = {signed.record.node_id for _, signed in shared.relays}
     fallback = {"file": file, "partners": (partner.public.hex(),)}
 
     never = await opened(settings(shared, *DEAD, **fallback), tmp_path)
@@ -161,6 +169,33 @@ async def test_a_chain_never_read_falls_back_to_the_partners_file(shared, tmp_pa
     assert read.registry.source is Source.ELECTED
     assert read.file() is None
     await read.close()
+
+
+async def test_a_first_look_that_took_longer_is_told_when_it_ends(
+    shared, tmp_path, monkeypatch
+):
+    gate = asyncio.Event()
+
+    async def late(method, params, result):
+        await gate.wait()
+        return result
+
+    partner = SigningKey.generate(SeededEntropy("partner"))
+    file = write_file(tmp_path, shared, partner)
+    monkeypatch.setattr(chain_membership, "FIRST_READ_WITHIN", 0.0)
+    async with proxy(shared.url, late) as slow:
+        config = settings(
+            shared, slow, quorum=1, file=file, partners=(partner.public.hex(),)
+        )
+        membership = await opened(config, tmp_path, reads_users=False)
+        assert membership.registry.source is Source.TRUSTED
+        changed = asyncio.Event()
+        following = asyncio.create_task(membership.follow(changed.set))
+        gate.set()
+        await asyncio.wait_for(changed.wait(), 20)
+        assert membership.registry.source is Source.ELECTED
+        following.cancel()
+        await membership.close()
 
 
 async def test_a_wrong_chain_and_a_wrong_contract_are_said(shared, tmp_path):
