@@ -263,16 +263,18 @@ class BlockBuilder:
         try:
             with _deep_recursion():
                 computation = self._state.apply_transaction(signed)
+                receipt = PragueVM.make_receipt(
+                    cast(Any, self._header.copy(gas_used=self.gas_used)),
+                    signed,
+                    computation,
+                    self._state,
+                )
+                # Both ask every contract that was called for what those it called did.
+                entries = computation.get_log_entries()
         except ValidationError as error:
             raise InvalidTransactionError(str(error)) from error
         except Exception as error:
             raise BrokenTransactionError(transaction) from error
-        receipt = PragueVM.make_receipt(
-            cast(Any, self._header.copy(gas_used=self.gas_used)),
-            signed,
-            computation,
-            self._state,
-        )
         used = receipt.gas_used - self.gas_used
         self.gas_used = receipt.gas_used
         self._receipts.append(receipt)
@@ -291,7 +293,7 @@ class BlockBuilder:
                         tuple(topic.to_bytes(32, "big") for topic in topics),
                         data,
                     )
-                    for address, topics, data in computation.get_log_entries()
+                    for address, topics, data in entries
                 ),
             )
         )
