@@ -223,6 +223,19 @@ def test_whole_key_frame_before_a_hole_does_not_excuse_what_follows_the_hole():
     assert stream.feed(stream.frame(1), 0.72) == []
 
 
+def test_hole_behind_a_repaired_key_frame_is_waited_for():
+    stream = started()
+    stream.assembler.require_key_frame()
+    key_start, key_end = stream.frame(2, key=True)
+    start, lost = stream.frame(2)
+    stream.feed([key_start, start, *stream.frame(1)], 0.1)
+
+    released = stream.feed([key_end], 0.2)
+
+    assert [frame[:2] for frame in released] == [b"K1"]
+    assert [frame[:2] for frame in stream.feed([lost], 0.3)] == [b"D2", b"D3"]
+
+
 def test_no_timer_is_left_in_the_past_while_a_key_frame_comes_in():
     stream = started()
     stream.assembler.require_key_frame()
