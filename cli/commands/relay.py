@@ -40,7 +40,7 @@ def init(
     ],
     registry: Annotated[str, typer.Option(help="The registry's address, 40 hex.")],
 ) -> None:
-    """Make a relay's keys and print the entry to hand to the trusted partners."""
+    """Make a relay's keys and print its signed entry."""
     entropy = SystemEntropy()
     identity, onion = SigningKey.generate(entropy), x25519_generate(entropy)
     record = NodeRecord(
@@ -52,7 +52,10 @@ def init(
     network = Network(chain_id, _bytes(registry, "--registry"))
     keyfiles.create(folder / "identity.key", identity.seed, entropy=entropy)
     keyfiles.create(folder / "onion.key", onion, entropy=entropy)
-    err.print(f"keys written to {folder}; hand this entry to the trusted partners:")
+    err.print(
+        f"keys written to {folder}; next is psp relay register, or, in a network "
+        "without a chain, this entry for the trusted partners:"
+    )
     out.out(SignedNode.sign(network, record, identity).encode().decode())
 
 
