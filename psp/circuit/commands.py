@@ -26,14 +26,19 @@ ANSWERS: Mapping[RelayCommand, RelayCommand] = MappingProxyType(
         RelayCommand.LOOKUP: RelayCommand.FOUND,
         RelayCommand.INTRODUCE: RelayCommand.INTRODUCED,
         RelayCommand.INTRODUCTION: RelayCommand.INTRODUCTION_ACK,
+        RelayCommand.WATCH: RelayCommand.WATCHED,
+        RelayCommand.HOLD: RelayCommand.HELD,
+        RelayCommand.CHANGED: RelayCommand.CHANGED_ACK,
         RelayCommand.ESTABLISH: RelayCommand.ESTABLISHED,
         RelayCommand.JOIN: RelayCommand.JOINED,
         RelayCommand.FETCH: RelayCommand.FETCHED,
+        RelayCommand.COLLECT: RelayCommand.COLLECTED,
+        RelayCommand.MISSED: RelayCommand.NOTED,
     }
 )
 """Each command that asks, and the command that answers it. REFUSED answers all."""
 
-TO_ORIGIN = frozenset({RelayCommand.INTRODUCTION})
+TO_ORIGIN = frozenset({RelayCommand.INTRODUCTION, RelayCommand.CHANGED})
 """Requests that hops make of the origin."""
 
 TO_HOP = frozenset(ANSWERS) - TO_ORIGIN
@@ -73,6 +78,7 @@ BARE = frozenset(
 UNLOCKED_BY: Mapping[RelayCommand, frozenset[RelayCommand]] = MappingProxyType(
     {
         RelayCommand.INTRODUCTION: frozenset({RelayCommand.REGISTER}),
+        RelayCommand.CHANGED: frozenset({RelayCommand.HOLD}),
         RelayCommand.JOINED: frozenset({RelayCommand.ESTABLISH}),
         RelayCommand.BLOCK: frozenset({RelayCommand.ESTABLISH, RelayCommand.JOIN}),
     }

@@ -67,9 +67,21 @@ class Label(bytes, enum.Enum):
     PRESENCE_REGISTRATION = b"pres-reg-v1"
     DHT_ID = b"psp-dht-id"
     CONTACT_CARD = b"psp-contact-card"
+    VOICE = b"psp-voice-v1"
+    WATCH_CHANGE = b"psp-watch-change-v1"
+    TICKET = b"psp-ticket-v1"
+    TICKET_ID = b"psp-ticket-id"
+    WORK = b"psp-work-v1"
+    MISSED_CALL = b"psp-missed-call-v1"
+    MISSED_CALLER = b"psp-missed-from-v1"
+    COLLECT = b"psp-collect-v1"
+    FINGERPRINT = b"psp-fingerprint"
+    NAME = b"psp-name-v1"
 
     # Secrets at rest.
     CLIENT_STATE = b"psp-client-state-v1"
+    DELEGATION = b"psp-delegation-v1"
+    CONTACT_BOOK = b"psp-contact-book-v1"
     KEY_FILE = b"psp-key-file-v1"
 
 

@@ -5,6 +5,8 @@ purpose               hops                                                  last
 ====================  ====================================================  ========
 DIRECTORY, LOOKUP     guard, middle, discovery node                         given
 INTRODUCTION          guard, middle, presence point                         given
+WATCH, MAILBOX        guard, middle, presence point                         given
+WATCH_POINT           guard, layer-2 guard, watch point                     drawn
 REGISTRATION          guard, layer-2 guard, presence point                  drawn
 RENDEZVOUS_CALLER     guard, middle, rendezvous                             drawn
 RENDEZVOUS_CALLEE     guard, layer-2 guard, middle, rendezvous              given
@@ -50,13 +52,20 @@ class Purpose(enum.Enum):
     REGISTRATION = "registration"
     LOOKUP = "lookup"
     INTRODUCTION = "introduction"
+    WATCH = "watch"
+    WATCH_POINT = "watch_point"
+    MAILBOX = "mailbox"
     RENDEZVOUS_CALLER = "rendezvous_caller"
     RENDEZVOUS_CALLEE = "rendezvous_callee"
 
     @property
     def uses_layer2(self) -> bool:
         """Whether strangers can make the client build such circuits."""
-        return self in {Purpose.REGISTRATION, Purpose.RENDEZVOUS_CALLEE}
+        return self in {
+            Purpose.REGISTRATION,
+            Purpose.RENDEZVOUS_CALLEE,
+            Purpose.WATCH_POINT,
+        }
 
     @property
     def length(self) -> int:

@@ -44,6 +44,12 @@ class RelayCommand(enum.IntEnum):
     INTRODUCED = 23
     INTRODUCTION = 24
     INTRODUCTION_ACK = 25
+    WATCH = 26
+    WATCHED = 27
+    HOLD = 28
+    HELD = 29
+    CHANGED = 30
+    CHANGED_ACK = 31
     ESTABLISH = 32
     ESTABLISHED = 33
     JOIN = 34
@@ -51,6 +57,10 @@ class RelayCommand(enum.IntEnum):
     BLOCK = 36
     FETCH = 40
     FETCHED = 41
+    COLLECT = 44
+    COLLECTED = 45
+    MISSED = 46
+    NOTED = 47
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ def test_no_command_both_asks_and_answers():
     assert not ANSWERS.keys() & ANSWERING
 
 
-def test_only_introductions_are_asked_of_the_origin():
-    assert {RelayCommand.INTRODUCTION} == TO_ORIGIN
+def test_only_introductions_and_changes_are_asked_of_the_origin():
+    assert {RelayCommand.INTRODUCTION, RelayCommand.CHANGED} == TO_ORIGIN
     assert not TO_HOP & TO_ORIGIN
     assert SERVICES < TO_HOP
 
