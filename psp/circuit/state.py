@@ -104,6 +104,10 @@ HOP_TAKES: Mapping[RelayCommand, frozenset[HopState]] = MappingProxyType(
         RelayCommand.ESTABLISH: _ALIVE,
         RelayCommand.JOIN: _ALIVE,
         RelayCommand.FETCH: _ALIVE,
+        RelayCommand.WATCH: _ALIVE,
+        RelayCommand.HOLD: _ALIVE,
+        RelayCommand.COLLECT: _ALIVE,
+        RelayCommand.MISSED: _ALIVE,
     }
 )
 """In which states a hop takes a new request; in any other the circuit closes."""
