@@ -1,6 +1,6 @@
 """What happens to datagrams between two addresses: delayed, lost, doubled, changed.
 
-Shared by both simulated networks, `psp.testing.network.SimNetwork` (machines) and
+Shared by both simulated networks, `psp.testing.machine_network.SimNetwork` (machines) and
 `psp.testing.hub.SimHub` (sockets). Every path draws from dice of its own, so that what
 happens on one path never depends on the traffic of another.
 """

@@ -13,7 +13,7 @@ from psp.link.config import LinkConfig
 from psp.link.machine import LinkMachine
 from psp.netdoc.node_record import NodeRecord
 from psp.testing.entropy import SeededEntropy
-from psp.testing.network import SimNetwork
+from psp.testing.machine_network import SimNetwork
 from psp.testing.origins import UNIX_TIME, OriginClient, RecordedCircuit
 from psp.testing.weather import Weather
 from psp.units import Monotonic, Seconds

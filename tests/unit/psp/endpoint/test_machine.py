@@ -32,7 +32,7 @@ from psp.link.events import LinkClosed
 from psp.link.machine import LinkMachine
 from psp.netdoc.node_record import NodeRecord
 from psp.testing.entropy import SeededEntropy
-from psp.testing.network import SimNetwork
+from psp.testing.machine_network import SimNetwork
 from psp.testing.weather import Weather
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import Reason

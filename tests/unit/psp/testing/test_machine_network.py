@@ -3,7 +3,7 @@
 import pytest
 
 from psp.testing.machines import Pinger
-from psp.testing.network import SimNetwork
+from psp.testing.machine_network import SimNetwork
 from psp.testing.weather import Weather
 from psp.units import Monotonic, Seconds
 
