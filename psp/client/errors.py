@@ -3,10 +3,13 @@
 ::
 
     PspError
+    ├── KeysEndedError              the keys on this host have ended; delegate anew
     └── PresenceError               about somebody we look for
         ├── UnknownContactError     no such contact, card or name
         ├── ContactRevokedError     the contact was removed meanwhile
         ├── UserRevokedError        the registry says that the identity is lost
+        ├── ChangedIdentityError    a known name came with another identity
+        ├── WordsDifferError        the fingerprint words are not the same
         ├── WrongNetworkError       a card or name of another network
         ├── ClockError              our clock is too far off to tell anything
         └── CallError               a call did not come about
@@ -18,6 +21,10 @@
 """
 
 from psp.errors import PspError
+
+
+class KeysEndedError(PspError):
+    """The keys made ahead for this host have ended, or have not begun."""
 
 
 class PresenceError(PspError):
@@ -34,6 +41,14 @@ class ContactRevokedError(PresenceError):
 
 class UserRevokedError(PresenceError):
     """The registry says that this identity is lost or stolen: do not trust it."""
+
+
+class ChangedIdentityError(PresenceError):
+    """A name of the book came with another identity: ask the person, then decide."""
+
+
+class WordsDifferError(PresenceError):
+    """The words heard are not ours: somebody may sit between, or one is misheard."""
 
 
 class WrongNetworkError(PresenceError):

@@ -3,12 +3,14 @@
 ``psp://`` and lower-case base32 (RFC 4648 §6, no padding) of, big-endian::
 
     version 1 | kind 1 | chain id 8 | registry 20 | identity 32
-        | discovery secret 32 (kind 1 only) | name length 1 | name | checksum 4
+        | discovery secret 32 (kinds 1 and 2) | ticket key 32 (kind 2)
+        | name length 1 | name | checksum 4
 
 kind 0 = public: anybody may find, and enumerate, the user; kind 1 = contacts: only who
-holds the card. A card of kind 1 is a secret of both sides. Base32 survives being read
-aloud, upper-cased and broken into lines; the checksum finds typing errors and protects
-against nothing else.
+holds the card; kind 2 = personal: made for one contact, whose calls it lets through at
+once; its discovery secret may be zeros, for a user who is public. Cards of kinds 1 and
+2 are secrets of both sides. Base32 survives being read aloud, upper-cased and broken
+into lines; the checksum finds typing errors and protects against nothing else.
 """
 
 import base64
@@ -25,12 +27,14 @@ from psp.wire.network import Network
 
 SCHEME = "psp://"
 CARD_VERSION = 1
+TICKET_KEY_SIZE = 32
 MAX_NAME_BYTES = 64
 MAX_CARD_CHARACTERS = 1_024
 """More than any card needs, spaces and line ends included."""
 
 _PUBLIC_KIND = 0
 _CONTACTS_KIND = 1
+_PERSONAL_KIND = 2
 _CHECKSUM_SIZE = 4
 
 
@@ -43,12 +47,20 @@ class ContactCard:
         identity: The user's Ed25519 identity key.
         secret: The discovery secret, 32 bytes; zeros for a public user.
         name: What the user wants to be called, at most 64 bytes of UTF-8; unverified.
+        ticket_key: What the holder's tickets are made with, 32 bytes; empty on a card
+            that is not for one person only.
     """
 
     network: Network
     identity: UserId
     secret: bytes = field(default=PUBLIC_SECRET, repr=False)
     name: str = ""
+    ticket_key: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_personal(self) -> bool:
+        """True for a card that was made for one contact."""
+        return bool(self.ticket_key)
 
     @property
     def is_public(self) -> bool:
@@ -69,12 +81,18 @@ class ContactCard:
         name = self.name.encode()
         if len(name) > MAX_NAME_BYTES or not self.name.isprintable():
             raise LocalProtocolError("a name has at most 64 bytes, all printable")
-        kind = _PUBLIC_KIND if self.is_public else _CONTACTS_KIND
-        secret = b"" if self.is_public else self.secret
-        head = bytes([CARD_VERSION, kind]) + self.network.encode()
-        body = head + self.identity + secret + bytes([len(name)]) + name
+        head = bytes([CARD_VERSION, self._kind]) + self.network.encode()
+        secret = b"" if self._kind == _PUBLIC_KIND else self.secret
+        body = head + self.identity + secret + self.ticket_key
+        body += bytes([len(name)]) + name
         text = base64.b32encode(body + _checksum(body)).decode()
         return SCHEME + text.rstrip("=").lower()
+
+    @property
+    def _kind(self) -> int:
+        if self.is_personal:
+            return _PERSONAL_KIND
+        return _PUBLIC_KIND if self.is_public else _CONTACTS_KIND
 
     @classmethod
     def decode(cls, text: str) -> "ContactCard":
@@ -104,16 +122,19 @@ class ContactCard:
     @classmethod
     def _decode_body(cls, reader: Reader) -> "ContactCard":
         kind = reader.u8()
-        if kind not in {_PUBLIC_KIND, _CONTACTS_KIND}:
+        if kind not in {_PUBLIC_KIND, _CONTACTS_KIND, _PERSONAL_KIND}:
             raise DecodeError(f"unknown kind {kind}")
         network = Network(int.from_bytes(reader.take(8)), reader.take(20))
         identity = UserId(reader.take(32))
-        secret = reader.take(SECRET_SIZE) if kind else PUBLIC_SECRET
-        if kind and secret == PUBLIC_SECRET:
+        secret = PUBLIC_SECRET if kind == _PUBLIC_KIND else reader.take(SECRET_SIZE)
+        if kind == _CONTACTS_KIND and secret == PUBLIC_SECRET:
             raise DecodeError("its secret is all zeros")
+        ticket_key = reader.take(TICKET_KEY_SIZE) if kind == _PERSONAL_KIND else b""
+        if ticket_key == bytes(TICKET_KEY_SIZE):
+            raise DecodeError("its ticket key is all zeros")
         name = reader.take(reader.u8())
         reader.finish()
-        return cls(network, identity, secret, _decode_name(name))
+        return cls(network, identity, secret, _decode_name(name), ticket_key)
 
 
 def _decode_text(text: str) -> bytes:

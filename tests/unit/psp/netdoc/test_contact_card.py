@@ -20,15 +20,20 @@ CARD = ContactCard(NETWORK, UserId(bytes(range(32))), b"s" * 32, "Alice Ω")
 names = st.text(max_size=16).filter(str.isprintable)
 
 
+networks = st.builds(
+    Network, st.integers(0, 2**64 - 1), st.binary(min_size=20, max_size=20)
+)
+
+
 @given(
-    st.integers(0, 2**64 - 1),
-    st.binary(min_size=20, max_size=20),
+    networks,
     st.binary(min_size=32, max_size=32),
     st.just(PUBLIC_SECRET) | st.binary(min_size=32, max_size=32),
     names,
+    st.just(b"") | st.binary(min_size=32, max_size=32).filter(any),
 )
-def test_card_survives_being_copied(chain, registry, identity, secret, name):
-    card = ContactCard(Network(chain, registry), identity, secret, name)
+def test_card_survives_being_copied(network, identity, secret, name, ticket):
+    card = ContactCard(network, identity, secret, name, ticket)
 
     text = card.encode()
 
@@ -51,6 +56,17 @@ def test_public_card_is_shorter_and_says_so():
     assert not CARD.is_public
     assert len(card.encode()) < len(CARD.encode())
     assert ContactCard.decode(card.encode()).secret == PUBLIC_SECRET
+
+
+@pytest.mark.parametrize("secret", [PUBLIC_SECRET, b"s" * 32])
+def test_personal_card_keeps_its_ticket_key_to_itself(secret):
+    card = ContactCard(NETWORK, CARD.identity, secret, "Alice", b"t" * 32)
+
+    assert card.is_personal
+    assert ContactCard.decode(card.encode()) == card
+    assert card.is_public == (secret == PUBLIC_SECRET)
+    assert "tttt" not in repr(card)
+    assert not CARD.is_personal
 
 
 def test_card_gives_the_credential():
@@ -109,6 +125,8 @@ def with_bytes(change):
         (lambda b: b"\x02" + b[1:], "has version 2; this program reads version 1"),
         (lambda b: b[:1] + b"\x07" + b[2:], "unknown kind 7"),
         (lambda b: b[:62] + bytes(32) + b[94:], "all zeros"),
+        (lambda b: b[:1] + b"\x02" + b[2:94] + bytes(32) + b[94:], "key is all zeros"),
+        (lambda b: b[:1] + b"\x02" + b[2:], "remain"),
         (lambda b: b[:-1], "remain"),
         (lambda b: b + b"x", "after the end"),
         (lambda b: b[:94] + b"\x01\xff", "not UTF-8"),
@@ -121,6 +139,8 @@ def with_bytes(change):
         "version",
         "kind",
         "secret",
+        "ticket",
+        "no ticket",
         "short",
         "long",
         "utf8",
