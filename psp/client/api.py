@@ -47,7 +47,6 @@ from psp.runtime.driver import TrainSocket
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import logger
 from psp.runtime.membership import Membership
-from psp.runtime.statefile import StateFile
 from psp.runtime.udp import UdpSocket
 from psp.units import Seconds
 
@@ -284,10 +283,7 @@ async def connect(
         ConfigError: If a setting is wrong or a file is missing or damaged.
     """
     entropy = entropy or SystemEntropy()
-    state_file = StateFile(
-        config.state_dir / "client.json", form="psp-client", version=1
-    )
-    state = ClientState(state_file, identity, entropy)
+    state = ClientState(config.state_dir / "client.json", identity, entropy)
     log = log or logger("client")
     reader = Reader(
         config.state_dir,

@@ -7,25 +7,22 @@ key of its own: its file is private (0600), not sealed.
 
 import base64
 import binascii
-import json
 from pathlib import Path
 
-from psp.client.identity import ClientIdentity
-from psp.crypto import primitives
-from psp.crypto.kdf import Label
+from psp.client.identity import Identity
+from psp.client.sealed_file import SealedFile
 from psp.entropy import Entropy
-from psp.errors import ConfigError, DecodeError, HandshakeError
+from psp.errors import ConfigError, DecodeError
 from psp.ids import UserId
 from psp.path.guards import GuardSet
 from psp.path.layer2 import Layer2Guards
 from psp.runtime import private_files
-from psp.runtime.statefile import StateFile
 
 Sequences = dict[UserId, dict[int, int]]
 """By user and slot, the highest sequence of a record seen."""
 
-_NONCE_SIZE = 12
 _KEY_SIZE = 32
+_FORM = "psp-client"
 
 
 class ClientState:
@@ -38,35 +35,26 @@ class ClientState:
         registry_sequence: Of the newest registry ever used; none below it is taken.
     """
 
-    def __init__(
-        self, file: StateFile, identity: ClientIdentity | None, entropy: Entropy
-    ) -> None:
+    def __init__(self, path: Path, identity: Identity | None, entropy: Entropy) -> None:
         """Read the file.
 
         Raises:
             ConfigError: If it is damaged, or another identity's.
         """
-        self._file = file
         self._entropy = entropy
-        self._key = self._cache_key = b""
-        if identity is not None:
-            self._key, self._cache_key = (
-                primitives.hkdf(
-                    identity.key.seed, salt=b"", info=label, length=_KEY_SIZE
-                )
-                for label in (Label.CLIENT_STATE, Label.CHAIN_CACHE_KEY)
-            )
+        self._cache_key = b"" if identity is None else identity.cache_key
+        key = b"" if identity is None else identity.state_key
+        # Version 1 of this file authenticated nothing but the state itself.
+        self._file = SealedFile(path, key, entropy, _FORM, 1, associated=b"")
+        state = self._file.load()
         try:
-            state = self._open(file.load() or {})
             guards, layer2 = _blob(state, "guards"), _blob(state, "layer2")
             self.guards = GuardSet.decode(guards) if guards else GuardSet()
             self.layer2 = Layer2Guards.decode(layer2) if layer2 else Layer2Guards()
             self.highest = _sequences(state.get("highest", {}))
             self.registry_sequence = _number(state.get("registry_sequence", 0))
         except DecodeError as error:
-            raise ConfigError(
-                f"{file.path}: {error}; remove it to start with new guards"
-            ) from None
+            raise ConfigError(f"{path}: {error}; move it away to start anew") from None
 
     def cache_key(self, file: Path) -> bytes:
         """Return the key that authenticates this client's cache of the chain, 32 bytes.
@@ -88,42 +76,17 @@ class ClientState:
     def save(self, highest: Sequences, registry_sequence: int) -> None:
         """Write everything to the disk."""
         self.registry_sequence = max(registry_sequence, self.registry_sequence)
-        state = {
-            "guards": base64.b64encode(self.guards.encode()).decode(),
-            "layer2": base64.b64encode(self.layer2.encode()).decode(),
-            "highest": {
-                user.hex(): {str(slot): number for slot, number in slots.items()}
-                for user, slots in highest.items()
-            },
-            "registry_sequence": self.registry_sequence,
-        }
-        if not self._key:
-            self._file.save({"plain": json.dumps(state)})
-            return
-        nonce = self._entropy.token(_NONCE_SIZE)
-        text = json.dumps(state).encode()
-        sealed = nonce + primitives.siv_seal(self._key, nonce, text, b"")
-        self._file.save({"sealed": base64.b64encode(sealed).decode()})
-
-    def _open(self, stored: dict[str, object]) -> dict[str, object]:
-        if not stored:
-            return {}
-        if self._key:
-            sealed = _blob(stored, "sealed")
-            nonce, body = sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:]
-            try:
-                text = primitives.siv_open(self._key, nonce, body, b"").decode()
-            except (HandshakeError, ValueError):  # also too short, or not UTF-8
-                raise DecodeError("not this identity's state") from None
-        else:
-            text = str(stored.get("plain", ""))
-        try:
-            state = json.loads(text)
-        except (ValueError, RecursionError):
-            raise DecodeError("not a client's state") from None
-        if not isinstance(state, dict):
-            raise DecodeError("not a client's state")
-        return state
+        self._file.save(
+            {
+                "guards": base64.b64encode(self.guards.encode()).decode(),
+                "layer2": base64.b64encode(self.layer2.encode()).decode(),
+                "highest": {
+                    user.hex(): {str(slot): number for slot, number in slots.items()}
+                    for user, slots in highest.items()
+                },
+                "registry_sequence": self.registry_sequence,
+            }
+        )
 
 
 def _blob(state: dict[str, object], key: str) -> bytes:

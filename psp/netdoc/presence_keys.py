@@ -24,6 +24,7 @@ from psp.crypto.kdf import Label
 from psp.crypto.keys import SigningKey, verify
 from psp.entropy import Entropy
 from psp.errors import DecodeError
+from psp.ids import UserId
 from psp.units import UnixTime
 from psp.wire.network import Network
 
@@ -191,6 +192,67 @@ class PresenceKey:
         if key.public != grant.public:
             raise DecodeError("the grant is for another key")
         return cls(grant, key)
+
+
+@dataclass(frozen=True, slots=True)
+class UserSigner:
+    """What signs for a user: the identity key, or a presence key with its grant.
+
+    Attributes:
+        user_id: Who is signed for.
+        grant: 112 bytes to send along; zeros when the identity key signs.
+        key: The private key.
+    """
+
+    user_id: UserId
+    grant: bytes
+    key: SigningKey = field(repr=False)
+
+    @classmethod
+    def by_identity(cls, key: SigningKey) -> "UserSigner":
+        """Return a signer that needs no grant."""
+        return cls(UserId(key.public), bytes(GRANT_SIZE), key)
+
+    @classmethod
+    def by_presence_key(cls, user_id: UserId, key: PresenceKey) -> "UserSigner":
+        """Return a signer that shows its grant."""
+        return cls(user_id, key.grant.encode(), key.key)
+
+    def sign(self, text: bytes) -> bytes:
+        """Return a signature of 64 bytes."""
+        return self.key.sign(text)
+
+
+def is_signed_by_user(
+    user_id: bytes,
+    grant: bytes,
+    text: bytes,
+    signature: bytes,
+    *,
+    network: Network,
+    unix_now: float,
+) -> bool:
+    """Tell whether a user signed a text, or a key that the user granted for now.
+
+    Args:
+        user_id: The identity key.
+        grant: 112 bytes; zeros when the identity key itself must have signed.
+        text: What is signed.
+        signature: 64 bytes.
+        network: The grant must be for it.
+        unix_now: Seconds; the grant must be in force.
+    """
+    if not any(grant):
+        return len(grant) == GRANT_SIZE and verify(user_id, text, signature)
+    try:
+        granted = Grant.decode(grant)
+    except DecodeError:
+        return False
+    return (
+        granted.is_in_force(unix_now)
+        and granted.is_certified_by(user_id, network)
+        and verify(granted.public, text, signature)
+    )
 
 
 def _grant_text(

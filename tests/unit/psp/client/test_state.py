@@ -25,7 +25,7 @@ def file(tmp_path) -> StateFile:
 
 
 def read(file: StateFile, identity: ClientIdentity | None = ALICE) -> ClientState:
-    return ClientState(file, identity, SeededEntropy(3))
+    return ClientState(file.path, identity, SeededEntropy(3))
 
 
 @pytest.mark.parametrize("identity", [ALICE, None])
@@ -80,7 +80,7 @@ def test_a_thief_of_the_disk_learns_neither_guards_nor_contacts(file):
 def test_another_identitys_state_is_refused_with_the_cure(file, other):
     read(file).save(HIGHEST, 1)
 
-    with pytest.raises(ConfigError, match=r"client\.json: .*remove it"):
+    with pytest.raises(ConfigError, match=r"client\.json: .*move it away"):
         read(file, other)
 
 
