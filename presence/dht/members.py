@@ -1,12 +1,9 @@
 """The discovery nodes as members of the DHT: ids, and who is nearest to a location.
 
-A member's DHT id is BLAKE2b-160 of its node id and the network: fixed by its key. What
-keeps it from being chosen beside a user's records is that their location depends on the
-random value of the day, which is known hours before the day, while a node must be
-registered for longer than a day before it can be elected. Whoever is not elected does
-not exist here, whatever it says and whoever names it; for a while after an election
-the retiring nodes still do (`presence.dht.tenure`). As long as nobody is elected the
-trusted partners' nodes stand in, as everywhere (`psp.directory.fallback`).
+Whoever is not elected does not exist here, whatever it says and whoever names it; for a
+while after an election the retiring nodes still do (`presence.dht.tenure`). As long as
+nobody is elected the trusted partners' nodes stand in, as everywhere
+(`psp.directory.fallback`).
 """
 
 from collections.abc import Callable, Collection
@@ -14,19 +11,11 @@ from collections.abc import Callable, Collection
 from kademlia.node import Node
 
 from presence.config import DhtConfig
-from presence.dht.circle import Circle
 from presence.dht.tenure import Tenure
-from psp.crypto.kdf import Label
-from psp.crypto.primitives import blake2b
+from psp.directory.circle import Circle
+from psp.directory.dht_id import dht_id
 from psp.directory.registry import Registry
 from psp.ids import NodeId
-from psp.netdoc.presence_record import LOCATION_SIZE
-from psp.wire.network import Network
-
-
-def dht_id(node_id: NodeId, network: Network) -> bytes:
-    """Return a node's DHT id, 20 bytes."""
-    return blake2b(Label.DHT_ID, node_id, network.encode(), size=LOCATION_SIZE)
 
 
 class Members:

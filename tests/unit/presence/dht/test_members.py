@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presence.config import DhtConfig
-from presence.dht.members import Members, dht_id
+from presence.dht.members import Members
+from psp.directory.dht_id import dht_id
 from psp.ids import NodeId
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import TEST_NETWORK, MemoryRegistry

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from kademlia.network import Server
 
-from presence.dht.members import dht_id
 from presence.dht.messages import (
     FindValue,
     Nodes,
@@ -19,6 +18,7 @@ from presence.dht.messages import (
     encode,
 )
 from presence.dht.server import PresenceDht
+from psp.directory.dht_id import dht_id
 from psp.errors import LocalProtocolError
 from psp.netdoc.presence_record import parse, period_at
 from psp.testing.presence import TEST_NETWORK, look_up

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presence.dht.circle import Circle
+from psp.directory.circle import Circle
 
 ids = st.binary(min_size=20, max_size=20)
 
