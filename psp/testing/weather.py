@@ -1,8 +1,8 @@
 """What happens to datagrams between two addresses: delayed, lost, doubled, changed.
 
-Shared by both simulated networks, `psp.testing.machine_network.SimNetwork` (machines) and
-`psp.testing.hub.SimHub` (sockets). Every path draws from dice of its own, so that what
-happens on one path never depends on the traffic of another.
+Shared by both simulated networks, `psp.testing.machine_network.SimNetwork` (machines)
+and `psp.testing.hub.SimHub` (sockets). Every path draws from dice of its own, so that
+what happens on one path never depends on the traffic of another.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""The network of machines (psp/testing/network.py)."""
+"""The network of machines (psp/testing/machine_network.py)."""
 
 import pytest
 
