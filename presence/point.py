@@ -37,8 +37,12 @@ from psp.wire.network import Network
 from psp.wire.presence import IntroduceRequest, IntroductionStatus, Registered
 
 _MINUTE = Seconds(60)
-_PERIODS_AT_ONCE = 2
-"""Heads agreed to over one circuit: near midnight there is one for each period."""
+_HEADS_AT_ONCE = 8
+"""Heads agreed to over one circuit: where a user is and how, for those with the secret
+and for everybody, near midnight each of them for two periods."""
+
+_LINES_PER_TAG = 4
+"""Sequences remembered for each tag; only those of the last four minutes count."""
 
 
 class PublicationRefusal(enum.StrEnum):
@@ -53,7 +57,7 @@ class _Circuit:
     """What one user's circuit has here.
 
     Attributes:
-        agreed: By period, the head that was agreed to last.
+        agreed: The head agreed to last of each kind and day, the oldest first.
         tags: Served over it, the oldest first.
         registrations: Their rate.
         publications: Their rate.
@@ -61,7 +65,7 @@ class _Circuit:
 
     registrations: SlidingWindow
     publications: SlidingWindow
-    agreed: dict[int, bytes] = field(default_factory=dict)
+    agreed: dict[tuple[UserId, bytes, int], bytes] = field(default_factory=dict)
     tags: dict[bytes, None] = field(default_factory=dict)
 
 
@@ -84,7 +88,7 @@ class _Tag:
 
 @dataclass(slots=True)
 class _Last:
-    """The newest registration of one user for one period.
+    """The newest registration of one user for one slot under one blinded key.
 
     Attributes:
         sequence: Only a higher one is agreed to.
@@ -128,7 +132,7 @@ class PresencePoint:
         self._stats = stats
         self._circuits: dict[int, _Circuit] = {}
         self._tags: dict[bytes, _Tag] = {}
-        self._last: dict[tuple[UserId, int], _Last] = {}
+        self._last: dict[tuple[UserId, bytes, int], _Last] = {}
         self._introduced: set[int] = set()
         self._pending = 0
         self._replays = ReplayMemory(
@@ -198,7 +202,7 @@ class PresencePoint:
         if not self._has_user(registration.identity):
             _refuse(RegistrationRefusal.UNKNOWN_USER)
         registration.check_time(unix_now)
-        last = self._last.get((registration.identity, registration.head.period))
+        last = self._last.get(_line(registration))
         if last is None:
             return
         is_repeated = last.digest == sha256(registration.raw)
@@ -212,21 +216,25 @@ class PresencePoint:
             if held.identity != registration.identity:
                 _refuse(RegistrationRefusal.TAG)
             return
-        limit = self._config.max_tags
-        if len(self._tags) >= limit or len(self._last) >= 2 * limit:
+        if self._is_full():
             self.sweep(unix_now)
-        if len(self._tags) >= limit or len(self._last) >= 2 * limit:
+        if self._is_full():
             _refuse(RegistrationRefusal.FULL)
+
+    def _is_full(self) -> bool:
+        limit = self._config.max_tags
+        return len(self._tags) >= limit or len(self._last) >= _LINES_PER_TAG * limit
 
     def _agree(self, state: _Circuit, registration: Registration) -> None:
         head = registration.head
         until = head.issued + 2 * CLOCK_SKEW
         digest = sha256(registration.raw)
-        key = (registration.identity, head.period)
-        self._last[key] = _Last(head.sequence, digest, until)
-        state.agreed[head.period] = head.encode()
-        while len(state.agreed) > _PERIODS_AT_ONCE:
-            del state.agreed[min(state.agreed)]
+        line = _line(registration)
+        self._last[line] = _Last(head.sequence, digest, until)
+        state.agreed.pop(line, None)
+        state.agreed[line] = head.encode()
+        while len(state.agreed) > _HEADS_AT_ONCE:
+            del state.agreed[next(iter(state.agreed))]
 
     def _serve_tag(
         self, state: _Circuit, circuit: int, registration: Registration
@@ -336,6 +344,12 @@ class PresencePoint:
             SlidingWindow(self._config.registrations_per_minute, _MINUTE),
             SlidingWindow(self._config.publications_per_minute, _MINUTE),
         )
+
+
+def _line(registration: Registration) -> tuple[UserId, bytes, int]:
+    """Return within what the sequence must rise: a user's record of one kind and day."""
+    head = registration.head
+    return registration.identity, head.blinded, head.slot
 
 
 def _refuse(reason: RegistrationRefusal) -> None:

@@ -27,8 +27,10 @@ from psp.ids import NodeId
 from psp.netdoc.presence_keys import DayKey
 from psp.netdoc.presence_record import (
     HEAD_SIZE,
+    INNER_SIZE,
     NONCE_END,
     SIGNED_SIZE,
+    SLOTS,
     OuterRecord,
     RandomValue,
     RecordHead,
@@ -138,10 +140,48 @@ def seal(
         network: Which network.
         entropy: For the nonce.
     """
+    return seal_inner(
+        head,
+        place.encode(consent),
+        day=day,
+        credential=credential,
+        network=network,
+        entropy=entropy,
+    )
+
+
+def seal_inner(
+    head: bytes,
+    inner: bytes,
+    *,
+    day: DayKey,
+    credential: Credential,
+    network: Network,
+    entropy: Entropy,
+) -> bytes:
+    """Make a record of 450 bytes around any inner part of 192; see `seal`."""
+    if len(inner) != INNER_SIZE:
+        raise LocalProtocolError(f"an inner part of {len(inner)} bytes")
     nonce = entropy.token(blinding.NONCE_SIZE)
-    sealed = blinding.seal_record(credential, head, nonce, place.encode(consent))
-    body = head + nonce + sealed
+    body = head + nonce + blinding.seal_record(credential, head, nonce, inner)
     return body + day.key.sign(record_text(network, body))
+
+
+def open_inner(outer: OuterRecord, credential: Credential) -> bytes:
+    """Decrypt the inner part of a parsed record, 192 bytes.
+
+    Raises:
+        RecordRefusedError: For OTHER_USER or DECRYPTION.
+    """
+    head = outer.head
+    if head.blinded != _blinded_or_none(credential, head.period):
+        raise RecordRefusedError(Refusal.OTHER_USER)
+    raw_head, nonce = outer.raw[:HEAD_SIZE], outer.raw[HEAD_SIZE:NONCE_END]
+    sealed = outer.raw[NONCE_END:SIGNED_SIZE]
+    inner = blinding.open_record(credential, raw_head, nonce, sealed)
+    if inner is None:
+        raise RecordRefusedError(Refusal.DECRYPTION)
+    return inner
 
 
 def open_record(
@@ -156,15 +196,10 @@ def open_record(
     Raises:
         RecordRefusedError: And nothing else.
     """
-    head = outer.head
-    if head.blinded != _blinded_or_none(credential, head.period):
-        raise RecordRefusedError(Refusal.OTHER_USER)
-    raw_head, nonce = outer.raw[:HEAD_SIZE], outer.raw[HEAD_SIZE:NONCE_END]
-    sealed = outer.raw[NONCE_END:SIGNED_SIZE]
-    inner = blinding.open_record(credential, raw_head, nonce, sealed)
-    if inner is None:
-        raise RecordRefusedError(Refusal.DECRYPTION)
-    place, consent = Place.decode(inner)
+    head, raw_head = outer.head, outer.raw[:HEAD_SIZE]
+    if head.slot >= SLOTS:
+        raise RecordRefusedError(Refusal.FORM)
+    place, consent = Place.decode(open_inner(outer, credential))
     if place.endpoints and head.lifetime > ONLINE_LIFETIME:
         raise RecordRefusedError(Refusal.LIFETIME)
     if not is_relay(place.node_id):
@@ -186,6 +221,8 @@ def read_records(
 ) -> list[Presence]:
     """Return what of many answers counts: the newest of each slot, newest first.
 
+    Records of a status are left out; `psp.netdoc.presence_status` reads them.
+
     Args:
         raws: Records as any number of gateways gave them; nothing is trusted.
         credential: Of the user looked for.
@@ -196,22 +233,15 @@ def read_records(
         floors: By slot, the highest sequence seen before; older records are refused,
             as somebody may be showing the past.
     """
-    outers = []
-    for raw in raws:
-        with suppress(RecordRefusedError):
-            outer = parse(
-                raw, network=network, random_value=random_value, unix_now=unix_now
-            )
-            if outer.head.sequence >= floors.get(outer.head.slot, 0):
-                outers.append(outer)
     found = []
-    # By user first: a stranger's newer record must not hide this user's.
-    mine = [
-        o
-        for o in outers
-        if o.head.blinded == _blinded_or_none(credential, o.head.period)
-    ]
-    for outer in newest(mine):
+    for outer in newest_of_user(
+        raws,
+        credential=credential,
+        network=network,
+        random_value=random_value,
+        unix_now=unix_now,
+        floors=floors,
+    ):
         with suppress(RecordRefusedError):
             found.append(
                 open_record(
@@ -219,6 +249,34 @@ def read_records(
                 )
             )
     return found
+
+
+def newest_of_user(
+    raws: Iterable[bytes],
+    *,
+    credential: Credential,
+    network: Network,
+    random_value: RandomValue,
+    unix_now: float,
+    floors: Mapping[int, int],
+) -> list[OuterRecord]:
+    """Return the newest good record of each slot of one user, still sealed.
+
+    The arguments are those of `read_records`.
+    """
+    outers = []
+    for raw in raws:
+        with suppress(RecordRefusedError):
+            outer = parse(
+                raw, network=network, random_value=random_value, unix_now=unix_now
+            )
+            # By user first: a stranger's newer record must not hide this user's.
+            is_mine = outer.head.blinded == _blinded_or_none(
+                credential, outer.head.period
+            )
+            if is_mine and outer.head.sequence >= floors.get(outer.head.slot, 0):
+                outers.append(outer)
+    return newest(outers)
 
 
 def _blinded_or_none(credential: Credential, period: int) -> bytes | None:

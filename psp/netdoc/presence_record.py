@@ -4,7 +4,7 @@ A record is 450 bytes (SPEC.md §6)::
 
     offset  size  field
          0     1  version = 1
-         1     1  slot             which of the user's presence points, 0 … 2
+         1     1  slot             which of the user's presence points, 0 … 2; 3 = status
          2     4  period           days since 1970
          6    32  A'               blinded identity of the period
         38    32  D                key of the day, certified by A'
@@ -39,7 +39,11 @@ from psp.wire.network import Network
 
 RECORD_VERSION = 1
 SLOTS = 3
-"""Presence points per user (R-PRE-3)."""
+"""Presence points per user (R-PRE-3); slots 0 … 2 say where one is."""
+STATUS_SLOT = 3
+"""The slot of the record that says how the user is (`psp.netdoc.presence_status`)."""
+STATUS_LIFETIME = 1_800
+"""Seconds a status may live: as long as a record that says where one is."""
 PERIOD_SECONDS = blinding.PERIOD_SECONDS
 MAX_LIFETIME = 86_400
 """Seconds any record may live; one with endpoints lives less (`presence_inner`)."""
@@ -89,7 +93,7 @@ class RecordHead:
     """The open part of a record; a presence point agrees to exactly this.
 
     Attributes:
-        slot: 0 … 2.
+        slot: 0 … 2, or `STATUS_SLOT`.
         period: Days since 1970.
         blinded: A', 32 bytes.
         day_key: D, 32 bytes.
@@ -145,10 +149,11 @@ class RecordHead:
         if len(data) != HEAD_SIZE:
             raise RecordRefusedError(Refusal.SIZE)
         version, slot, *rest = _HEAD.unpack(data)
-        if version != RECORD_VERSION or slot >= SLOTS:
+        if version != RECORD_VERSION or slot > STATUS_SLOT:
             raise RecordRefusedError(Refusal.FORM)
         head = cls(slot, *rest)
-        if not 0 < head.lifetime <= MAX_LIFETIME:
+        longest = STATUS_LIFETIME if slot == STATUS_SLOT else MAX_LIFETIME
+        if not 0 < head.lifetime <= longest:
             raise RecordRefusedError(Refusal.LIFETIME)
         return head
 

@@ -252,6 +252,39 @@ class TestPublishing:
         assert check(2, agreed, now=0.0) is PublicationRefusal.NOT_AGREED
         assert check(1, b"", now=0.0) is PublicationRefusal.NOT_AGREED
 
+    def test_where_and_how_a_user_is_are_agreed_to_side_by_side(self, setting):
+        alice = setting.user()
+        heads = [
+            alice.head(day, NOON, slot=slot)
+            for day in (alice.day_key(20_000), alice.day_key(20_001))
+            for slot in (0, 3)
+        ]
+        heads = [replace(head, issued=NOON + 43_100) for head in heads]
+        setting.unix_now = NOON + 43_100.0
+        for head in heads:
+            setting.register(setting.registration(alice, head=head))
+        check = setting.point.check_publication
+
+        refusals = [check(1, head.encode(), now=0.0) for head in heads]
+
+        assert refusals == [None] * 4
+
+    def test_only_the_newest_eight_heads_of_a_circuit_stay_agreed_to(self, setting):
+        alice = setting.user()
+        days = [alice.day_key(20_000) for _ in range(9)]
+        blinded = [bytes([number]) * 32 for number in range(9)]
+        heads = [
+            replace(alice.head(day, NOON), blinded=key)
+            for day, key in zip(days, blinded, strict=True)
+        ]
+        for head in heads:
+            setting.register(setting.registration(alice, head=head))
+        check = setting.point.check_publication
+
+        refusals = [check(1, head.encode(), now=0.0) for head in heads]
+
+        assert refusals == [PublicationRefusal.NOT_AGREED] + [None] * 8
+
     def test_a_renewed_head_ends_the_agreement_on_the_old_one(self, setting):
         alice = setting.user()
         day = alice.day_key(20_000)

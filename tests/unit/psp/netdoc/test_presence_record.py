@@ -109,7 +109,7 @@ def test_other_sizes_are_refused(size):
     [
         (0, b"\x00", Refusal.FORM),
         (0, b"\x02", Refusal.FORM),
-        (1, b"\x03", Refusal.FORM),
+        (1, b"\x04", Refusal.FORM),
         (1, b"\xff", Refusal.FORM),
         (150, bytes(4), Refusal.LIFETIME),
         (150, (MAX_LIFETIME + 1).to_bytes(4), Refusal.LIFETIME),
