@@ -16,8 +16,9 @@ class PointConfig:
         registrations_per_minute: Per circuit. Two periods every ten minutes are normal;
             each costs up to 140 us of signatures.
         publications_per_minute: Per circuit (R-DHT-2).
-        introductions_per_minute: Per tag (R-PATH-5): each makes the callee build a
-            circuit if it accepts.
+        introductions_per_minute: Per tag. The callee holds to the limits of R-PATH-5,
+            and knows its contacts from strangers, which a point cannot: here is only
+            what keeps a flood off its circuit, at two cells each.
         pending_introductions: Waiting for callees' answers at once, in all.
         introduction_memory: Seconds that an introduction is remembered: the 60 it may
             live and a clock skew of 120.
@@ -30,11 +31,39 @@ class PointConfig:
     tags_per_circuit: int = 2
     registrations_per_minute: int = 12
     publications_per_minute: int = 20
-    introductions_per_minute: int = 30
+    introductions_per_minute: int = 600
     pending_introductions: int = 1_000
     introduction_memory: Seconds = Seconds(180)
     remembered_introductions: int = 65_536
     max_introducing_circuits: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxConfig:
+    """Limits of the mailboxes of a presence point.
+
+    Attributes:
+        max_mailboxes: At once; further absences are agreed to and get none.
+        mailboxes_per_user: A further one ends the user's oldest. Three slots of one
+            user may share a point, and a client may come and go.
+        notices_per_mailbox: Further ones are refused until they are collected.
+        max_notices: In all, at 0.5 kB each; further ones are refused.
+        free_share: Of a mailbox, or of ``max_notices``, that fills without work.
+        first_effort: Bits of work from there on: 256 tries, 0.1 s.
+        last_effort: Bits just before it is full: 4,096 tries, 1.5 s of one core.
+        proofs_per_second: Proofs verified, at 0.4 ms each; further ones are refused.
+        collections_per_circuit: A whole mailbox takes nine.
+    """
+
+    max_mailboxes: int = 10_000
+    mailboxes_per_user: int = 6
+    notices_per_mailbox: int = 16
+    max_notices: int = 32_768
+    free_share: float = 0.5
+    first_effort: int = 8
+    last_effort: int = 12
+    proofs_per_second: float = 50.0
+    collections_per_circuit: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +167,61 @@ class GatewayConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """Limits of handles at a presence point, and of cookies at a watch point.
+
+    Attributes:
+        max_handles: Lying here at once; for further ones the answer is BUSY. Each costs
+            about 500 bytes.
+        handles_per_tag: Of one user's watchers.
+        handles_per_watch_point: That lead to one relay: what it can be sent at once.
+        remembered_changes: Tags whose last change is remembered, to tell a watcher what
+            it has missed; the oldest is forgotten first.
+        messages_at_once: Changes on their way to watch points.
+        messages_per_second: Changes sent, in all.
+        message_within: Seconds after which a watch point that does not answer is given
+            up; the watcher will notice, if its circuit ended there.
+        max_cookies: Held for circuits; HOLD is refused above.
+        cookies_per_circuit: The oldest makes room for a new one.
+        changes_per_second: Taken from one relay, sustained; beyond it no answer, and an
+            honest relay does not send more.
+        change_burst: From one relay, at once.
+        max_peers: Relays whose rate is remembered; the longest silent is forgotten.
+        changes_under_way: Passed on to watchers at once; beyond it no answer, and the
+            presence point tries again.
+    """
+
+    max_handles: int = 20_000
+    handles_per_tag: int = 1_000
+    handles_per_watch_point: int = 2_000
+    remembered_changes: int = 20_000
+    messages_at_once: int = 16
+    messages_per_second: float = 100.0
+    message_within: Seconds = Seconds(20.0)
+    max_cookies: int = 50_000
+    cookies_per_circuit: int = 512
+    changes_per_second: float = 100.0
+    change_burst: float = 200.0
+    max_peers: int = 4_096
+    changes_under_way: int = 256
+
+
+@dataclass(frozen=True, slots=True)
 class PresenceConfig:
     """All of them.
 
     Attributes:
         point: Being a presence point.
+        mailbox: Keeping notices for users who are off line.
         store: Holding records.
         dht: Finding and keeping records on others.
         gateway: Look-ups for circuits.
+        watch: Telling watchers of changes.
     """
 
     point: PointConfig = field(default_factory=PointConfig)
+    mailbox: MailboxConfig = field(default_factory=MailboxConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     dht: DhtConfig = field(default_factory=DhtConfig)
     gateway: GatewayConfig = field(default_factory=GatewayConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)

@@ -110,7 +110,9 @@ class MemoryCircuits:
         """Return a new circuit that ends at this relay."""
         key = self._next_key
         self._next_key += 1
-        peer = CircuitPeer(key, sha256(b"channel", id(self).to_bytes(8), bytes([key])))
+        peer = CircuitPeer(
+            key, sha256(b"channel", id(self).to_bytes(8), key.to_bytes(8))
+        )
         self._open[key] = MemoryCircuit(self, peer, answering)
         return self._open[key]
 

@@ -1,0 +1,1 @@
+"""Watching: handles at presence points, cookies at watch points; SPEC.md section 6.5."""
