@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-NAMES = ("NodeBook", "Relays", "Users")
+NAMES = ("NodeBook", "Relays", "Users", "Names")
 WORD_BYTES = 32
 
 
@@ -69,7 +69,7 @@ class Artefact:
 
 @cache
 def artefact(name: str) -> Artefact:
-    """Return a compiled contract: "NodeBook", "Relays" or "Users".
+    """Return a compiled contract: "NodeBook", "Relays", "Users" or "Names".
 
     Raises:
         KeyError: There is no such contract.

@@ -5,8 +5,9 @@ their compiler says. Heads, low bits to high::
 
     node   owner 160 | status 4 | words 4 | version 24 | registered epoch 32 | onion epoch 32
     user   owner 160 | status 4 | zero 4  | version 24 | time of the last change 64
+    name   owner 160 | status 4 | zero 4  | version 24 | user 32 | expires 32
 
-`versions` of either contract gives bits 160 … 191 of each head, eight to a word, the
+`versions` of a contract of records gives bits 160 … 191 of each head, eight to a word, the
 first in the lowest bits.
 """
 
@@ -30,6 +31,17 @@ MAX_RECORD_WORDS = 9
 USERS_COUNT = 0
 USERS_RECORDS = 1
 USER_WORDS = 4
+
+# Names. Words of a record: head, name.
+NAMES_USERS = 0
+NAMES_DEPOSIT = 1
+NAMES_COUNT = 2
+NAMES_RECORDS = 3
+NAMES_NUMBERS = 4
+"""Number of the newest record by name."""
+NAMES_HELD = 5
+"""Number of the newest record by user."""
+NAME_WORDS = 2
 
 # Relays.
 RELAYS_PARAMS = 0
@@ -60,6 +72,7 @@ MAX_TRUSTED = 16
 BOOK_PAGE = 240
 NUMBERS_PAGE = 240
 USERS_PAGE = 400
+NAMES_PAGE = 400
 WEIGHTS_PAGE = 400
 VERSIONS_PAGE = 2_400
 
@@ -126,6 +139,16 @@ def user_page_call(first: int, n: int) -> bytes:
 
 def user_versions_call(first: int, n: int) -> bytes:
     """Ask Users for the versions of at most 2,400 users (`decode_versions`)."""
+    return VERSIONS + _words((first, n))
+
+
+def name_page_call(first: int, n: int) -> bytes:
+    """Ask Names for at most 400 records (`decode_words`)."""
+    return PAGE + _words((first, n))
+
+
+def name_versions_call(first: int, n: int) -> bytes:
+    """Ask Names for the versions of at most 2,400 records (`decode_versions`)."""
     return VERSIONS + _words((first, n))
 
 
