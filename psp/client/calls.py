@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from psp.client.circuit import Circuit
 from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
-from psp.client.handshake import CalleeHandshake, CallerHandshake
-from psp.client.identity import ClientIdentity
+from psp.client.handshake import CalleeHandshake, CallerHandshake, caller_judge
+from psp.client.identity import Identity
 from psp.client.leg_keeper import LegKeeper
 from psp.client.lookup import LookupResult
 from psp.client.network import ClientNetwork
@@ -86,7 +86,7 @@ class Calls:
         context: ClientContext,
         network: ClientNetwork,
         circuits: CircuitBuilder,
-        identity: ClientIdentity | None,
+        identity: Identity | None,
     ) -> None:
         self.accepts: IntroductionFilter = lambda _: True
         self.on_step: Callable[[str], None] = lambda _: None
@@ -175,7 +175,9 @@ class Calls:
         anonymous: bool,
     ) -> SessionKeys:
         cookie = Cookie(self._context.entropy.token(COOKIE_SIZE))
-        signer = None if anonymous or self._identity is None else self._identity.key
+        signer = None
+        if not anonymous and self._identity is not None:
+            signer = self._identity.signer(self._context.unix_time())
         initiator = SessionInitiator(
             network=card.network.encode(),
             cookie=cookie,
@@ -283,6 +285,7 @@ class Calls:
             callee=self._identity.user_id,
             contact_private=registration.contact_private,
             entropy=self._context.entropy,
+            is_caller=caller_judge(self._context),
         )
         responder.read_1(introduction.noise_message)
         circuit = await self._circuits.open(

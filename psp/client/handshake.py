@@ -9,15 +9,18 @@ import asyncio
 from typing import Protocol
 
 from psp.client.circuit import Circuit
+from psp.client.context import ClientContext
 from psp.crypto.session import (
     MESSAGE_2_SIZE,
     MESSAGE_3_SIZE,
+    IsCaller,
     SessionInitiator,
     SessionKeys,
     SessionResponder,
 )
 from psp.errors import HandshakeError, ProtocolError
 from psp.ids import UserId
+from psp.netdoc.presence_keys import is_signed_by_user
 from psp.units import Seconds
 from psp.wire.session_block import handshake_blocks, unpack_handshake
 
@@ -25,6 +28,22 @@ _FIRST_RETRY = Seconds(0.25)
 _BACK_OFF = 1.5
 _MAX_RETRY = Seconds(0.5)
 """Seven bad links lose half of all blocks at 10 % each; a caller waits for every try."""
+
+
+def caller_judge(context: ClientContext) -> IsCaller:
+    """Return what believes identity keys, and keys that they granted for now."""
+
+    def is_caller(caller: UserId, grant: bytes, text: bytes, signature: bytes) -> bool:
+        return is_signed_by_user(
+            caller,
+            grant,
+            text,
+            signature,
+            network=context.registry.network,
+            unix_now=context.unix_time(),
+        )
+
+    return is_caller
 
 
 class _Parts:

@@ -6,14 +6,16 @@
       e, es, { ek 1,184 }                              1,232 B  ->
       <-  e, ee, { ct 1,088 }                          1,136 B
       ---------- both: MixKey(ML-KEM-768 secret) ----------
-      s, se, { identity 32 | signature 64 }              160 B  ->
+      s, se, { identity 32 | grant 112 | signature 64 }  272 B  ->
       ---------- both: Split, then layer keys ----------
 
 * The callee is known by its contact key, and the prologue holds its identity, the
   network and the cookie: a message 1 fits one call to one callee.
 * ``s`` is made for this session. Who calls is said by the identity in message 3, which
   signs ``"psp-caller-v1" | h`` with ``h`` as it is after message 2 and before message 3:
-  the prologue, both ephemeral keys, ``ek`` and ``ct``. Zeros: an anonymous caller.
+  the prologue, both ephemeral keys, ``ek`` and ``ct``. The grant is that of a key made
+  ahead (`psp.netdoc.presence_keys`), or zeros when the identity key itself signs. All
+  zeros: an anonymous caller.
 * A forged message 2 changes nothing; the true one can still be read.
 
 Layer keys, one HKDF for each direction from its Split key and the final ``h``::
@@ -21,10 +23,12 @@ Layer keys, one HKDF for each direction from its Split key and the final ``h``::
     chain key 32 | start 4 = HKDF(split key, salt h, info "psp-session-traffic" | direction)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from psp.crypto.kdf import Direction, Label, LayerKeys, layer_keys
-from psp.crypto.keys import SIGNATURE_SIZE, SigningKey, verify
+from psp.crypto.keys import SIGNATURE_SIZE, verify
 from psp.crypto.noise import NoiseHandshake, Pattern
 from psp.crypto.primitives import (
     KEM_CIPHERTEXT_SIZE,
@@ -43,10 +47,39 @@ from psp.ids import COOKIE_SIZE, NODE_ID_SIZE, Cookie, UserId
 VERSION = 1
 MESSAGE_1_SIZE = KEY_SIZE + KEM_PUBLIC_SIZE + TAG_SIZE
 MESSAGE_2_SIZE = KEY_SIZE + KEM_CIPHERTEXT_SIZE + TAG_SIZE
-MESSAGE_3_SIZE = KEY_SIZE + TAG_SIZE + NODE_ID_SIZE + SIGNATURE_SIZE + TAG_SIZE
+CALLER_GRANT_SIZE = 112
+_PROOF_SIZE = NODE_ID_SIZE + CALLER_GRANT_SIZE + SIGNATURE_SIZE
+MESSAGE_3_SIZE = KEY_SIZE + TAG_SIZE + _PROOF_SIZE + TAG_SIZE
 
-_ANONYMOUS = bytes(NODE_ID_SIZE + SIGNATURE_SIZE)
+_ANONYMOUS = bytes(_PROOF_SIZE)
+_GRANT_END = NODE_ID_SIZE + CALLER_GRANT_SIZE
 _START_SIZE = 4
+
+IsCaller = Callable[[UserId, bytes, bytes, bytes], bool]
+"""Takes who is said to call, the grant, the text and its signature; judges them."""
+
+
+class CallerSigner(Protocol):
+    """What signs for a caller."""
+
+    @property
+    def user_id(self) -> UserId:
+        """Who calls."""
+        ...
+
+    @property
+    def grant(self) -> bytes:
+        """Of the key that signs, 112 bytes; zeros for the identity key."""
+        ...
+
+    def sign(self, text: bytes) -> bytes:
+        """Return a signature of 64 bytes."""
+        ...
+
+
+def is_identity(caller: UserId, grant: bytes, text: bytes, signature: bytes) -> bool:
+    """Tell whether the identity key itself signed; no grant counts."""
+    return not any(grant) and verify(caller, text, signature)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,7 +129,7 @@ class SessionInitiator:
         cookie: Cookie,
         callee: UserId,
         contact_key: bytes,
-        caller: SigningKey | None,
+        caller: CallerSigner | None,
         entropy: Entropy,
     ) -> None:
         """Begin a call.
@@ -106,7 +139,7 @@ class SessionInitiator:
             cookie: As for `prologue`.
             callee: The callee's identity.
             contact_key: The X25519 contact key in the callee's presence record.
-            caller: Our identity; None calls anonymously.
+            caller: Signs for us; None calls anonymously.
             entropy: Gives all keys of this handshake.
 
         Raises:
@@ -135,11 +168,12 @@ class SessionInitiator:
         self._noise.mix_key(self._kem.decapsulate(ciphertext))
 
     def write_3(self) -> bytes:
-        """Return message 3, 160 bytes; the keys exist then."""
+        """Return message 3, 272 bytes; the keys exist then."""
         payload = _ANONYMOUS
         if self._caller is not None:
             signed = Label.CALLER + self._noise.handshake_hash
-            payload = self._caller.public + self._caller.sign(signed)
+            proof = self._caller.grant + self._caller.sign(signed)
+            payload = self._caller.user_id + proof
         return self._noise.write_message(payload)
 
     @property
@@ -154,7 +188,7 @@ class SessionInitiator:
 class SessionResponder:
     """The callee: `read_1`, `write_2`, `read_3`, then `keys`."""
 
-    __slots__ = ("_encapsulation_key", "_is_verified", "_noise")
+    __slots__ = ("_encapsulation_key", "_is_caller", "_is_verified", "_noise")
 
     def __init__(
         self,
@@ -164,9 +198,20 @@ class SessionResponder:
         callee: UserId,
         contact_private: bytes,
         entropy: Entropy,
+        is_caller: IsCaller = is_identity,
     ) -> None:
-        """Wait for a call; ``callee`` is our own identity, the rest as the caller's."""
+        """Wait for a call; ``callee`` is our own identity, the rest as the caller's.
+
+        Args:
+            network: As for `prologue`.
+            cookie: As for `prologue`.
+            callee: Our own identity.
+            contact_private: The X25519 key of our presence record.
+            entropy: Gives all keys of this handshake.
+            is_caller: Judges who calls, and whether a grant is in force.
+        """
         self._encapsulation_key = b""
+        self._is_caller = is_caller
         self._is_verified = False
         self._noise = NoiseHandshake.responder(
             Pattern.XK,
@@ -209,7 +254,8 @@ class SessionResponder:
         caller = None
         if payload != _ANONYMOUS:
             caller = UserId(payload[:NODE_ID_SIZE])
-            if not verify(caller, signed, payload[NODE_ID_SIZE:]):
+            grant, signature = payload[NODE_ID_SIZE:_GRANT_END], payload[_GRANT_END:]
+            if not self._is_caller(caller, grant, signed, signature):
                 raise HandshakeError("the caller's signature is wrong")
         self._is_verified = True
         return caller

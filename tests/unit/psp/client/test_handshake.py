@@ -15,6 +15,7 @@ from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.crypto.session import SessionInitiator, SessionResponder
 from psp.endpoint.session import DatagramsReceived, Session
 from psp.ids import COOKIE_SIZE, Cookie, UserId
+from psp.netdoc.presence_keys import UserSigner
 from psp.testing.entropy import SeededEntropy
 from psp.testing.hub import SimHub
 from psp.testing.simloop import run_simulation
@@ -82,7 +83,7 @@ def handshakes(
         cookie=cookie,
         callee=CALLEE,
         contact_key=x25519_public(contact),
-        caller=caller,
+        caller=None if caller is None else UserSigner.by_identity(caller),
         entropy=SeededEntropy("initiator"),
     )
     responder = SessionResponder(

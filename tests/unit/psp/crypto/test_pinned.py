@@ -13,6 +13,7 @@ from psp.crypto.layer import OpeningLayer, SealingLayer
 from psp.crypto.primitives import x25519_public
 from psp.crypto.session import SessionInitiator
 from psp.ids import Cookie, UserId
+from psp.netdoc.presence_keys import UserSigner
 from psp.testing.entropy import SeededEntropy
 
 PATH = Path(__file__).parents[3] / "vectors" / "psp-crypto.json"
@@ -69,7 +70,9 @@ def test_session_handshake_is_pinned():
         cookie=Cookie(raw("session", "cookie")),
         callee=UserId(raw("session", "callee")),
         contact_key=x25519_public(raw("session", "contact_private")),
-        caller=SigningKey.from_seed(raw("session", "caller_seed")),
+        caller=UserSigner.by_identity(
+            SigningKey.from_seed(raw("session", "caller_seed"))
+        ),
         entropy=ListedEntropy(vector["initiator_tokens"]),
     )
     initiator.read_2(raw("session", "message_2"))

@@ -1,5 +1,7 @@
 """The session handshake between caller and callee (psp/crypto/session.py)."""
 
+from dataclasses import replace
+
 import pytest
 
 from psp.crypto.keys import SigningKey
@@ -17,13 +19,19 @@ from psp.crypto.session import (
     MESSAGE_3_SIZE,
     SessionInitiator,
     SessionResponder,
+    is_identity,
     prologue,
 )
 from psp.errors import HandshakeError, LocalProtocolError
 from psp.ids import Cookie, UserId
+from psp.netdoc.presence_keys import PresenceKey, UserSigner, is_signed_by_user
 from psp.testing.entropy import SeededEntropy
+from psp.units import UnixTime
+from psp.wire.network import Network
 
-NETWORK = bytes(range(28))
+GRANTING = Network(int.from_bytes(bytes(range(8))), bytes(range(8, 28)))
+NETWORK = GRANTING.encode()
+NOW = UnixTime(1_700_000_000)
 COOKIE = Cookie(b"c" * 20)
 CALLER = SigningKey.generate(SeededEntropy("caller"))
 CALLEE = SigningKey.generate(SeededEntropy("callee"))
@@ -39,18 +47,19 @@ def make_initiator(
         cookie=cookie,
         callee=callee.public,
         contact_key=x25519_public(contact),
-        caller=caller,
+        caller=None if caller is None else UserSigner.by_identity(caller),
         entropy=SeededEntropy("initiator"),
     )
 
 
-def make_responder(seed="responder"):
+def make_responder(seed="responder", **options):
     return SessionResponder(
         network=NETWORK,
         cookie=COOKIE,
         callee=CALLEE_ID,
         contact_private=CONTACT,
         entropy=SeededEntropy(seed),
+        **options,
     )
 
 
@@ -85,7 +94,7 @@ def test_caller_and_callee_agree(caller):
     assert who == (caller.public if caller else None)
     assert len(initiator.message_1) == MESSAGE_1_SIZE == 1232
     assert len(message_2) == MESSAGE_2_SIZE == 1136
-    assert len(message_3) == MESSAGE_3_SIZE == 160
+    assert len(message_3) == MESSAGE_3_SIZE == 272
     ours, theirs = initiator.keys, responder.keys
     assert ours.sending == theirs.receiving
     assert ours.receiving == theirs.sending
@@ -99,7 +108,7 @@ def test_keys_and_associated_data_are_those_of_the_spec():
     noise, kem = raw_initiator()
     responder = make_responder()
     through_message_2(noise, kem, responder)
-    responder.read_3(noise.write_message(bytes(96)))
+    responder.read_3(noise.write_message(bytes(208)))
 
     keys = responder.keys
 
@@ -215,7 +224,7 @@ def test_without_the_kem_secret_the_callee_does_not_understand_message_3():
     noise.read_message(responder.write_2())
 
     with pytest.raises(HandshakeError):
-        responder.read_3(noise.write_message(bytes(96)))
+        responder.read_3(noise.write_message(bytes(208)))
 
 
 def test_encapsulation_key_that_is_not_canonical_is_refused():
@@ -232,7 +241,8 @@ def test_signature_of_another_session_is_refused():
     noise, kem = raw_initiator("first")
     first = make_responder("first")
     through_message_2(noise, kem, first)
-    proof = CALLER.public + CALLER.sign(b"psp-caller-v1" + noise.handshake_hash)
+    text = b"psp-caller-v1" + noise.handshake_hash
+    proof = CALLER.public + bytes(112) + CALLER.sign(text)
     other, other_kem = raw_initiator("second")
     second = make_responder("second")
     through_message_2(other, other_kem, second)
@@ -244,8 +254,13 @@ def test_signature_of_another_session_is_refused():
 
 @pytest.mark.parametrize(
     "payload",
-    [CALLER.public + bytes(64), bytes(32) + b"\1" * 64, CALLER.public + b"\1" * 64],
-    ids=["no signature", "no identity", "wrong signature"],
+    [
+        CALLER.public + bytes(176),
+        bytes(144) + b"\1" * 64,
+        CALLER.public + bytes(112) + b"\1" * 64,
+        bytes(32) + b"\1" * 176,
+    ],
+    ids=["no signature", "no identity", "wrong signature", "only a grant"],
 )
 def test_half_a_proof_is_no_proof(payload):
     noise, kem = raw_initiator()
@@ -258,7 +273,61 @@ def test_half_a_proof_is_no_proof(payload):
         _ = responder.keys
 
 
-@pytest.mark.parametrize("size", [0, 95, 97])
+def granted(life=86_400, *, network=GRANTING, signer=CALLER):
+    key = PresenceKey.make(signer, network, NOW, SeededEntropy("presence"), life=life)
+    return UserSigner.by_presence_key(UserId(CALLER.public), key)
+
+
+def call_on_a_grant(caller, is_caller):
+    initiator = SessionInitiator(
+        network=NETWORK,
+        cookie=COOKIE,
+        callee=CALLEE_ID,
+        contact_key=x25519_public(CONTACT),
+        caller=caller,
+        entropy=SeededEntropy("initiator"),
+    )
+    responder = make_responder(is_caller=is_caller)
+    responder.read_1(initiator.message_1)
+    initiator.read_2(responder.write_2())
+    return responder.read_3(initiator.write_3())
+
+
+def judge(unix_now):
+    def is_caller(caller, grant, text, signature):
+        options = {"network": GRANTING, "unix_now": unix_now}
+        return is_signed_by_user(caller, grant, text, signature, **options)
+
+    return is_caller
+
+
+def test_a_host_without_the_identity_key_calls_in_the_users_name():
+    assert call_on_a_grant(granted(), judge(NOW)) == CALLER.public
+
+
+@pytest.mark.parametrize(
+    ("caller", "unix_now"),
+    [
+        (granted(), NOW - 121),
+        (granted(), NOW + 86_521),
+        (granted(life=86_401), NOW),
+        (granted(network=Network(9, bytes(20))), NOW),
+        (granted(signer=CALLEE), NOW),
+        (replace(granted(), key=CALLEE), NOW),
+    ],
+    ids=["early", "late", "too long", "network", "not the user's", "another key"],
+)
+def test_a_grant_that_is_not_in_force_proves_nothing(caller, unix_now):
+    with pytest.raises(HandshakeError, match="signature"):
+        call_on_a_grant(caller, judge(unix_now))
+
+
+def test_who_knows_no_grants_believes_identity_keys_only():
+    with pytest.raises(HandshakeError, match="signature"):
+        call_on_a_grant(granted(), is_identity)
+
+
+@pytest.mark.parametrize("size", [0, 207, 209])
 def test_message_3_of_another_size_is_refused(size):
     noise, kem = raw_initiator()
     responder = make_responder()
