@@ -21,6 +21,7 @@ __all__ = [
     "Source",
     "Status",
     "UserRecord",
+    "WithoutNames",
     "period_of",
 ]
 
@@ -81,6 +82,10 @@ class Registry(Protocol):
         """Tell whether a user is registered and not revoked."""
         ...
 
+    def is_revoked_user(self, user_id: UserId) -> bool:
+        """Tell whether a user was registered and is revoked, for ever."""
+        ...
+
     def discovery_nodes(self) -> tuple[NodeId, ...]:
         """Return the active discovery nodes of this period, sorted."""
         ...
@@ -105,6 +110,37 @@ class Registry(Protocol):
     def random_value(self, period: int) -> bytes | None:
         """Return the 32 random bytes of a period (`period_of`), or None if unknown."""
         ...
+
+    @property
+    def knows_names(self) -> bool:
+        """Whether the list of registered names was read, and is not too old."""
+        ...
+
+    def user_of_name(self, name: str) -> UserId | None:
+        """Return whose a registered name is, in any mixture of small and large letters.
+
+        None if it counts for nobody, or no names are known. Nobody is asked for it: the
+        whole list is at hand.
+        """
+        ...
+
+    def name_of(self, user_id: UserId) -> str | None:
+        """Return a user's registered name; None without one, or if none are known."""
+        ...
+
+
+class WithoutNames:
+    """The part of the port that is the same for all registries without names."""
+
+    knows_names = False
+
+    def user_of_name(self, name: str) -> UserId | None:
+        """Return None."""
+        return None
+
+    def name_of(self, user_id: UserId) -> str | None:
+        """Return None."""
+        return None
 
 
 def period_of(unix_now: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
 
-from psp.directory.registry import NodeRecord, Source
+from psp.directory.registry import NodeRecord, Source, WithoutNames
 from psp.errors import DecodeError, PspError
 from psp.ids import NodeId, UserId
 from psp.netdoc import trusted_file
@@ -84,7 +84,7 @@ class TrustAnchor:
         )
 
 
-class TrustedFileRegistry:
+class TrustedFileRegistry(WithoutNames):
     """The registry port (`psp.directory.registry.Registry`) over a signed file.
 
     Attributes:
@@ -194,6 +194,10 @@ class TrustedFileRegistry:
     def has_user(self, user_id: UserId) -> bool:
         """Tell whether a user is listed and not revoked."""
         return user_id in self._file.users
+
+    def is_revoked_user(self, user_id: UserId) -> bool:
+        """Tell whether the partners list a user as revoked."""
+        return user_id in self._file.revoked_users
 
     def discovery_nodes(self) -> tuple[NodeId, ...]:
         """Return the discovery nodes, sorted."""

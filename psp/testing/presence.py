@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from psp.crypto.blinding import PUBLIC_SECRET, Credential
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import sha256, x25519_generate, x25519_public
-from psp.directory.registry import NodeRecord, Source
+from psp.directory.registry import NodeRecord, Source, WithoutNames
 from psp.entropy import Entropy
 from psp.ids import NodeId, UserId
 from psp.netdoc.presence_inner import (
@@ -41,11 +41,12 @@ def random_value(period: int) -> bytes:
     return sha256(b"psp-testing-presence", period.to_bytes(8))
 
 
-class MemoryRegistry:
+class MemoryRegistry(WithoutNames):
     """A `psp.directory.registry.Registry` that a test changes by hand.
 
     Attributes:
         users: Who is registered.
+        revoked_users: Who was.
         elected: The discovery nodes; call `changed` after touching any of these.
         retiring: Those of the list before.
         trusted: The partners' nodes.
@@ -54,6 +55,7 @@ class MemoryRegistry:
 
     def __init__(self, nodes: Iterable[NodeId], elected: Iterable[NodeId]) -> None:
         self.users: set[UserId] = set()
+        self.revoked_users: set[UserId] = set()
         self.elected = set(elected)
         self.retiring: set[NodeId] = set()
         self.trusted: set[NodeId] = set()
@@ -104,6 +106,10 @@ class MemoryRegistry:
     def has_user(self, user_id: UserId) -> bool:
         """Tell whether a user is registered."""
         return user_id in self.users
+
+    def is_revoked_user(self, user_id: UserId) -> bool:
+        """Tell whether a user is revoked."""
+        return user_id in self.revoked_users
 
     def discovery_nodes(self) -> tuple[NodeId, ...]:
         """Return the elected nodes, sorted."""

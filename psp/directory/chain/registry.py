@@ -45,6 +45,7 @@ class ChainRegistry:
         self._sequence = 0
         self._nodes = _NOTHING
         self._users: frozenset[UserId] = frozenset()
+        self._revoked_users: frozenset[UserId] = frozenset()
         self.refused: dict[Refusal, int] = dict.fromkeys(Refusal, 0)
 
     def adopt(self, view: ChainView, unix_now: UnixTime) -> bool:
@@ -145,6 +146,12 @@ class ChainRegistry:
             return self._file.has_user(user_id)
         return user_id in self._users
 
+    def is_revoked_user(self, user_id: UserId) -> bool:
+        """Tell whether a user is revoked; False if none were read."""
+        if self._view is None and self._file is not None:
+            return self._file.is_revoked_user(user_id)
+        return user_id in self._revoked_users
+
     def discovery_nodes(self) -> tuple[NodeId, ...]:
         """Return the elected nodes that still count, sorted."""
         if self._view is None:
@@ -186,6 +193,7 @@ class ChainRegistry:
         self._nodes = view.nodes.nodes
         if view.users is not None:
             self._users = view.users.users
+            self._revoked_users = view.users.revoked
         self._sequence = max(self._sequence + 1, view.height)
         return True
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import MutableMapping
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from psp.directory.trusted import (
     TrustedFileRegistry,
 )
 from psp.ids import NodeId, UserId
+from psp.netdoc import trusted_file
 from psp.testing.directory import START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
 from psp.units import UnixTime
@@ -43,6 +45,20 @@ def test_it_answers_from_the_file():
     assert len(registry.trusted_nodes()) == 3
     assert (registry.retiring_nodes(), registry.elected_at) == ((), 0)
     assert (registry.issued, registry.expires) == (START, START + 7 * 86_400)
+
+
+def test_it_names_revoked_users():
+    lost, here = (UserId(key.public) for key in RIG.users[:2])
+    document = replace(
+        RIG.document(), users=frozenset({here}), revoked_users=frozenset({lost})
+    )
+    data = trusted_file.encode(document, RIG.partners)
+
+    registry = TrustedFileRegistry.open(data, RIG.anchor, START)
+
+    assert registry.is_revoked_user(lost)
+    assert not registry.is_revoked_user(here)
+    assert not registry.has_user(lost)
 
 
 def test_each_day_has_its_random_value():

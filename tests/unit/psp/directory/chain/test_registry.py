@@ -8,6 +8,7 @@ import pytest
 from psp.crypto.keys import SigningKey
 from psp.directory.chain.records import NodeStatus
 from psp.directory.chain.registry import LIFE, ChainRegistry
+from psp.directory.chain.users import UserStatus
 from psp.directory.registry import Registry, Source
 from psp.directory.trusted import Refusal, RegistryRefusedError
 from psp.errors import LocalProtocolError
@@ -218,6 +219,17 @@ def test_a_view_without_users_leaves_those_known():
     assert registry.has_user(USER.public)
 
 
+def test_it_names_revoked_users():
+    contracts = make()
+    contracts.users[0] = user_words(USER, status=UserStatus.REVOKED)
+
+    registry = registry_with(view_of(contracts))
+
+    assert registry.is_revoked_user(USER.public)
+    assert not registry.has_user(USER.public)
+    assert not registry_with().is_revoked_user(USER.public)
+
+
 def test_views_of_another_network_are_not_adopted():
     registry = ChainRegistry(Network(1, bytes(20)))
 
@@ -237,6 +249,7 @@ def test_the_partners_file_answers_as_long_as_the_chain_was_never_read():
     assert registry.discovery_nodes() == file.discovery_nodes()
     assert registry.trusted_nodes() == file.trusted_nodes()
     assert registry.has_user(FILES.users[0].public)
+    assert not registry.is_revoked_user(FILES.users[0].public)
     assert registry.random_value(TODAY) == file.random_value(TODAY)
     assert (registry.issued, registry.expires) == (file.issued, file.expires)
     assert (registry.sequence, registry.source) == (1, Source.TRUSTED)
