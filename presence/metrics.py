@@ -11,6 +11,8 @@ def register_metrics(service: PresenceService, registry: CollectorRegistry) -> N
     gauges = {
         "records_held": lambda: len(service.records),
         "tags_served": lambda: service.tags_served,
+        "mailboxes": lambda: len(service.mailboxes),
+        "notices_held": lambda: service.mailboxes.notices_held,
         "is_elected": lambda: float(service.dht.is_elected),
         "is_retiring": lambda: float(service.dht.is_retiring),
         "to_hand_over": lambda: service.dht.to_hand_over,

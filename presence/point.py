@@ -9,23 +9,32 @@ The point knows who registers (the registry needs it) and that callers come; it 
 neither the records it stores nor the introductions it passes on.
 
 Tables and what happens when they are full: `PointConfig`. A tag lives as long as its
-registration, and ends with its circuit.
+registration, and ends with its circuit; of a user who signs off it becomes a mailbox
+(`presence.mailboxes`) until the absence ends.
 """
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from presence.config import PointConfig
 from presence.limits import ReplayMemory, SlidingWindow
+from presence.mailboxes import Mailboxes
+from presence.point_tables import (
+    CircuitEntry,
+    LastRegistration,
+    Line,
+    TagEntry,
+    TagState,
+)
 from presence.stats import PresenceStats
+from presence.turns import Turns
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import equal, sha256
 from psp.errors import DecodeError
 from psp.ids import NodeId, UserId
 from psp.netdoc.presence_inner import MAX_ENDPOINTS, ONLINE_LIFETIME, Place
 from psp.netdoc.presence_keys import CLOCK_SKEW
-from psp.netdoc.presence_record import HEAD_SIZE
+from psp.netdoc.presence_record import HEAD_SIZE, STATUS_SLOT
 from psp.netdoc.registration import (
     Registration,
     RegistrationRefusal,
@@ -35,6 +44,7 @@ from psp.units import Monotonic, Seconds
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 from psp.wire.presence import IntroduceRequest, IntroductionStatus, Registered
+from psp.wire.watch import Change
 
 _MINUTE = Seconds(60)
 _HEADS_AT_ONCE = 8
@@ -45,6 +55,10 @@ _LINES_PER_TAG = 4
 """Sequences remembered for each tag; only those of the last four minutes count."""
 
 
+TagListener = Callable[[bytes, Change, int], None]
+"""Takes a tag, what happened to it, and the sequence of the record concerned."""
+
+
 class PublicationRefusal(enum.StrEnum):
     """Why a record is not published, besides what is wrong with the record itself."""
 
@@ -52,61 +66,19 @@ class PublicationRefusal(enum.StrEnum):
     TOO_OFTEN = "too_often"
 
 
-@dataclass(slots=True)
-class _Circuit:
-    """What one user's circuit has here.
-
-    Attributes:
-        agreed: The head agreed to last of each kind and day, the oldest first.
-        tags: Served over it, the oldest first.
-        registrations: Their rate.
-        publications: Their rate.
-    """
-
-    registrations: SlidingWindow
-    publications: SlidingWindow
-    agreed: dict[tuple[UserId, bytes, int], bytes] = field(default_factory=dict)
-    tags: dict[bytes, None] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Tag:
-    """Where introductions for one tag go.
-
-    Attributes:
-        identity: Who registered it; only they may move it.
-        circuit: Key of the circuit that serves it.
-        expires: Unix seconds.
-        introductions: Their rate.
-    """
-
-    identity: UserId
-    circuit: int
-    expires: int
-    introductions: SlidingWindow
-
-
-@dataclass(slots=True)
-class _Last:
-    """The newest registration of one user for one slot under one blinded key.
-
-    Attributes:
-        sequence: Only a higher one is agreed to.
-        digest: Of the registration, so that its repetition is answered again.
-        until: Unix seconds; afterwards the replayed text would be refused by its time.
-    """
-
-    sequence: int
-    digest: bytes
-    until: int
-
-
 class PresencePoint:
-    """What one relay decides as presence point."""
+    """What one relay decides as presence point.
+
+    Attributes:
+        on_tag_changed: Told of a tag, what happened to it, and the sequence of the
+            record concerned.
+    """
 
     def __init__(
         self,
         config: PointConfig,
+        mailboxes: Mailboxes,
+        turns: Turns,
         *,
         network: Network,
         identity: SigningKey,
@@ -118,22 +90,26 @@ class PresencePoint:
 
         Args:
             config: Limits.
+            mailboxes: Of users who have signed off.
+            turns: Of circuits that bring introductions or notices.
             network: Which network.
             identity: Of this relay; signs consent.
             has_user: Tells whether the registry knows a user.
             endpoints: This relay's own, as the registry has them now.
             stats: Counted into.
         """
+        self.on_tag_changed: TagListener = lambda _tag, _change, _sequence: None
         self._config = config
+        self._mailboxes = mailboxes
+        self._turns = turns
         self._network = network
         self._identity = identity
         self._has_user = has_user
         self._endpoints = endpoints
         self._stats = stats
-        self._circuits: dict[int, _Circuit] = {}
-        self._tags: dict[bytes, _Tag] = {}
-        self._last: dict[tuple[UserId, bytes, int], _Last] = {}
-        self._introduced: set[int] = set()
+        self._circuits: dict[int, CircuitEntry] = {}
+        self._tags: dict[bytes, TagEntry] = {}
+        self._last: dict[Line, LastRegistration] = {}
         self._pending = 0
         self._replays = ReplayMemory(
             config.introduction_memory, config.remembered_introductions
@@ -143,6 +119,18 @@ class PresencePoint:
     def tags_served(self) -> int:
         """How many tags have a circuit."""
         return len(self._tags)
+
+    def tag_state(self, tag: bytes, unix_now: float) -> TagState:
+        """Tell where the user of a tag is."""
+        held = self._tags.get(tag)
+        if held is not None and held.expires > unix_now:
+            return TagState.HERE
+        is_away = self._mailboxes.is_open(tag, unix_now)
+        return TagState.AWAY if is_away else TagState.NONE
+
+    def has_registered(self, circuit: int) -> bool:
+        """Tell whether a user's registration came over a circuit."""
+        return circuit in self._circuits
 
     def register(
         self,
@@ -189,7 +177,7 @@ class PresencePoint:
         self._check_room(registration, unix_now)
         registration.check_signatures(self._network)
         self._agree(state, registration)
-        self._serve_tag(state, circuit, registration)
+        self._take_note(state, circuit, registration)
         return self._consent(registration)
 
     def _check_cheap(
@@ -216,6 +204,9 @@ class PresencePoint:
             if held.identity != registration.identity:
                 _refuse(RegistrationRefusal.TAG)
             return
+        owner = self._mailboxes.owner(registration.tag, unix_now)
+        if owner not in {None, registration.identity}:
+            _refuse(RegistrationRefusal.TAG)
         if self._is_full():
             self.sweep(unix_now)
         if self._is_full():
@@ -225,22 +216,54 @@ class PresencePoint:
         limit = self._config.max_tags
         return len(self._tags) >= limit or len(self._last) >= _LINES_PER_TAG * limit
 
-    def _agree(self, state: _Circuit, registration: Registration) -> None:
+    def _agree(self, state: CircuitEntry, registration: Registration) -> None:
         head = registration.head
         until = head.issued + 2 * CLOCK_SKEW
         digest = sha256(registration.raw)
         line = _line(registration)
-        self._last[line] = _Last(head.sequence, digest, until)
+        self._last[line] = LastRegistration(head.sequence, digest, until)
         state.agreed.pop(line, None)
         state.agreed[line] = head.encode()
         while len(state.agreed) > _HEADS_AT_ONCE:
             del state.agreed[next(iter(state.agreed))]
 
+    def _take_note(
+        self, state: CircuitEntry, circuit: int, registration: Registration
+    ) -> None:
+        """Do what a registration means for its tag, and tell who watches it."""
+        head, tag = registration.head, registration.tag
+        held = self._tags.get(tag)
+        change: Change | None = None
+        if head.slot == STATUS_SLOT:
+            change = Change.STATUS if held is not None else None
+        elif head.lifetime > ONLINE_LIFETIME:
+            is_news = head.sequence > self._mailboxes.sequence(tag)
+            change = Change.ABSENT if is_news else None
+            self._sign_off(registration)
+        else:
+            if held is not None and held.circuit != circuit:
+                change = Change.MOVED
+            self._serve_tag(state, circuit, registration)
+        if change is not None:
+            self.on_tag_changed(tag, change, head.sequence)
+
+    def _sign_off(self, registration: Registration) -> None:
+        """Make a mailbox of a tag."""
+        head, tag, identity = registration.head, registration.tag, registration.identity
+        held = self._tags.pop(tag, None)
+        if held is not None:
+            del self._circuits[held.circuit].tags[tag]
+        gone = self._mailboxes.open(
+            tag, identity, until=head.expires, sequence=head.sequence
+        )
+        for old in gone:
+            self.on_tag_changed(old, Change.GONE, head.sequence)
+
     def _serve_tag(
-        self, state: _Circuit, circuit: int, registration: Registration
+        self, state: CircuitEntry, circuit: int, registration: Registration
     ) -> None:
         """Send introductions for the tag this way, taking it from an older circuit."""
-        tag, identity = registration.tag, registration.identity
+        tag, identity, head = registration.tag, registration.identity, registration.head
         held = self._tags.get(tag)
         if held is not None:
             del self._circuits[held.circuit].tags[tag]
@@ -248,11 +271,18 @@ class PresencePoint:
             window = held.introductions
         else:
             window = SlidingWindow(self._config.introductions_per_minute, _MINUTE)
-        self._tags[tag] = _Tag(identity, circuit, registration.head.expires, window)
+        self._tags[tag] = TagEntry(
+            identity, circuit, head.expires, head.sequence, window
+        )
         state.tags[tag] = None
         while len(state.tags) > self._config.tags_per_circuit:
             oldest = next(iter(state.tags))
-            del state.tags[oldest], self._tags[oldest]
+            del state.tags[oldest]
+            self._end_tag(oldest)
+
+    def _end_tag(self, tag: bytes) -> None:
+        ended = self._tags.pop(tag)
+        self.on_tag_changed(tag, Change.GONE, ended.sequence)
 
     def _consent(self, registration: Registration) -> Registered:
         # Whoever asks for longer than a point vouches for its endpoints wants to be
@@ -286,7 +316,8 @@ class PresencePoint:
         After a key the owner must call `introduction_ended` once.
 
         Args:
-            circuit: The caller's circuit; one introduction each, whatever becomes of it.
+            circuit: The caller's circuit; one introduction each, whatever becomes of
+                it, and another one after a demand of work (`presence.turns`).
             data: The 1,520 bytes.
             now: For rates and replays.
             unix_now: For the life of the registration.
@@ -295,19 +326,20 @@ class PresencePoint:
             request = IntroduceRequest.decode(data)
         except DecodeError:
             return IntroductionStatus.REFUSED
-        if circuit in self._introduced or circuit in self._circuits:
+        if self._turns.is_spent(circuit) or circuit in self._circuits:
             return IntroductionStatus.REFUSED
-        is_full = len(self._introduced) >= self._config.max_introducing_circuits
-        if is_full or self._replays.is_full(now):
+        if self._turns.is_full(circuit) or self._replays.is_full(now):
             return IntroductionStatus.BUSY
-        self._introduced.add(circuit)
+        self._turns.take(circuit)
         tag = self._tags.get(request.tag)
         if tag is None or tag.expires <= unix_now:
-            return IntroductionStatus.NO_SUCH_TAG
+            is_away = self._mailboxes.is_open(request.tag, unix_now)
+            status = IntroductionStatus
+            return status.ABSENT if is_away else status.NO_SUCH_TAG
         return self._admit_introduction(tag, sha256(request.sealed), now)
 
     def _admit_introduction(
-        self, tag: _Tag, digest: bytes, now: Monotonic
+        self, tag: TagEntry, digest: bytes, now: Monotonic
     ) -> int | IntroductionStatus:
         if digest in self._replays:
             return IntroductionStatus.REFUSED
@@ -325,29 +357,30 @@ class PresencePoint:
 
     def circuit_closed(self, circuit: int) -> None:
         """Forget everything about a circuit; any key is fine."""
-        self._introduced.discard(circuit)
         state = self._circuits.pop(circuit, None)
         if state is not None:
             for tag in state.tags:
-                del self._tags[tag]
+                self._end_tag(tag)
 
     def sweep(self, unix_now: float) -> None:
         """Forget what has ended by itself; the owner calls this every minute or so."""
         for key in [key for key, last in self._last.items() if last.until < unix_now]:
             del self._last[key]
         for name in [n for n, tag in self._tags.items() if tag.expires <= unix_now]:
-            tag = self._tags.pop(name)
-            del self._circuits[tag.circuit].tags[name]
+            del self._circuits[self._tags[name].circuit].tags[name]
+            self._end_tag(name)
+        for name in self._mailboxes.sweep(unix_now):
+            self.on_tag_changed(name, Change.GONE, 0)
 
-    def _new_circuit(self) -> _Circuit:
-        return _Circuit(
+    def _new_circuit(self) -> CircuitEntry:
+        return CircuitEntry(
             SlidingWindow(self._config.registrations_per_minute, _MINUTE),
             SlidingWindow(self._config.publications_per_minute, _MINUTE),
         )
 
 
-def _line(registration: Registration) -> tuple[UserId, bytes, int]:
-    """Return within what the sequence must rise: a user's record of one kind and day."""
+def _line(registration: Registration) -> Line:
+    """Return within what the sequence of a registration must rise."""
     head = registration.head
     return registration.identity, head.blinded, head.slot
 

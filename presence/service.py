@@ -18,9 +18,13 @@ from presence.dht.lookup import LookupResult
 from presence.dht.members import Members
 from presence.dht.server import PresenceDht, Search
 from presence.gateway import GatewayCache
+from presence.introduction_service import IntroductionService
+from presence.mailbox_desk import MailboxDesk
+from presence.mailboxes import Mailboxes
 from presence.point import PresencePoint
 from presence.record_store import RecordStore
 from presence.stats import PresenceStats
+from presence.turns import Turns
 from psp.crypto.keys import SigningKey
 from psp.directory.registry import Registry
 from psp.errors import DecodeError
@@ -34,7 +38,6 @@ from psp.wire.endpoint import Endpoint
 from psp.wire.presence import (
     Found,
     FoundState,
-    IntroductionStatus,
     LookupRequest,
     Published,
 )
@@ -52,6 +55,7 @@ class PresenceService:
     Attributes:
         stats: What happened since the start.
         records: What this node holds as discovery node.
+        mailboxes: What it keeps for users who have signed off.
     """
 
     def __init__(
@@ -81,13 +85,34 @@ class PresenceService:
         self._unix_time = unix_time
         self.stats = PresenceStats()
         self.records = RecordStore(config.store, self._parse_stored)
+        self.mailboxes = Mailboxes(config.mailbox, self.stats)
+        turns = Turns(config.point.max_introducing_circuits)
         self._point = PresencePoint(
             config.point,
+            self.mailboxes,
+            turns,
             network=registry.network,
             identity=identity,
             has_user=registry.has_user,
             endpoints=self._endpoints,
             stats=self.stats,
+        )
+        self._introductions = IntroductionService(
+            self._point,
+            MailboxDesk(
+                self.mailboxes,
+                turns,
+                network=registry.network,
+                node_id=NodeId(identity.public),
+                collections_per_circuit=config.mailbox.collections_per_circuit,
+                max_circuits=config.mailbox.max_mailboxes,
+                stats=self.stats,
+            ),
+            turns,
+            circuits,
+            stats=self.stats,
+            now=_now,
+            unix_time=unix_time,
         )
         self._dht = PresenceDht(
             config.dht,
@@ -108,6 +133,11 @@ class PresenceService:
         return self._point.tags_served
 
     @property
+    def point(self) -> PresencePoint:
+        """What this relay decides as presence point."""
+        return self._point
+
+    @property
     def dht(self) -> PresenceDht:
         """This node's part in the DHT."""
         return self._dht
@@ -119,7 +149,7 @@ class PresenceService:
         serve(RelayCommand.REGISTER, self._on_register)
         serve(RelayCommand.PUBLISH, self._on_publish)
         serve(RelayCommand.LOOKUP, self._on_lookup)
-        serve(RelayCommand.INTRODUCE, self._on_introduce)
+        self._introductions.start()
         self._circuits.on_circuit_closed(self._on_circuit_closed)
         self._sweeper = asyncio.create_task(self._sweep())
 
@@ -163,30 +193,8 @@ class PresenceService:
         _ = await asyncio.wait({publication.crawl}, timeout=_ANSWER_WITHIN)
         return Published(publication.stored).encode()
 
-    async def _on_introduce(self, peer: CircuitPeer, data: bytes) -> bytes:
-        route = self._point.route_introduction(
-            peer.key, data, now=_now(), unix_now=self._unix_time()
-        )
-        if isinstance(route, IntroductionStatus):
-            status = route
-        else:
-            status = await self._introduce(route, data)
-        self.stats.introductions[status.name.lower()] += 1
-        return status.encode()
-
-    async def _introduce(self, circuit: int, data: bytes) -> IntroductionStatus:
-        try:
-            answer = await self._circuits.ask(circuit, RelayCommand.INTRODUCTION, data)
-        finally:
-            self._point.introduction_ended()
-        if answer is None:
-            return IntroductionStatus.BUSY
-        try:
-            return IntroductionStatus.decode(answer)
-        except DecodeError:
-            return IntroductionStatus.REFUSED
-
     def _on_circuit_closed(self, circuit: int) -> None:
+        self._introductions.circuit_closed(circuit)
         self._point.circuit_closed(circuit)
         self._cache.circuit_closed(circuit)
 

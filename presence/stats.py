@@ -14,6 +14,8 @@ class PresenceStats:
         published: Records given to the DHT.
         publications_refused: By reason.
         introductions: By what became of them.
+        notices: Missed-call notices brought, by what became of them.
+        collections: Requests for notices, by what became of them.
         lookups: Answers to circuits, by state or reason of refusal.
         cache_hits: Look-ups answered from the gateway's cache.
         stores: Records offered to this discovery node, by what became of them.
@@ -38,6 +40,8 @@ class PresenceStats:
     published: int = 0
     publications_refused: Counter[str] = field(default_factory=Counter)
     introductions: Counter[str] = field(default_factory=Counter)
+    notices: Counter[str] = field(default_factory=Counter)
+    collections: Counter[str] = field(default_factory=Counter)
     lookups: Counter[str] = field(default_factory=Counter)
     cache_hits: int = 0
     stores: Counter[str] = field(default_factory=Counter)

@@ -25,11 +25,11 @@ from psp.netdoc.node_record import NodeRecord
 from psp.path.selection import Purpose
 from psp.units import Seconds
 from psp.wire.cell import Reason
-from psp.wire.presence import IntroductionStatus
+from psp.wire.presence import IntroductionAnswer
 from psp.wire.relay_message import RelayCommand
 
 IntroductionTaker = Callable[
-    [PresenceRegistration, bytes], Awaitable[IntroductionStatus]
+    [PresenceRegistration, bytes], Awaitable[IntroductionAnswer]
 ]
 """Takes an introduction's data; returns what the presence point is told."""
 

@@ -31,15 +31,19 @@ from psp.ids import COOKIE_SIZE, Cookie, NodeId, UserId
 from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.introduction import (
     MAX_LIFE,
-    NO_TICKET,
     Introduction,
     open_introduction,
     seal_introduction,
 )
 from psp.netdoc.presence_inner import Presence
+from psp.netdoc.ticket import NO_TICKET
 from psp.path.selection import Purpose
 from psp.units import Seconds, UnixTime
-from psp.wire.presence import IntroduceRequest, IntroductionStatus
+from psp.wire.presence import (
+    IntroduceRequest,
+    IntroductionAnswer,
+    IntroductionStatus,
+)
 from psp.wire.relay_message import RelayCommand
 
 CALL_WITHIN = Seconds(10.0)
@@ -192,7 +196,7 @@ class Calls:
         self.on_step("rendezvous established")
         request = self._sealed(card, point, meeting, cookie, initiator.message_1)
         answer = await introduction.request(RelayCommand.INTRODUCE, request)
-        status = IntroductionStatus.decode(answer)
+        status = IntroductionAnswer.decode(answer).status
         if status is not IntroductionStatus.DELIVERED:
             raise CallError(f"introduction: {status.name.lower().replace('_', ' ')}")
         self.on_step("introduction delivered")
@@ -229,8 +233,13 @@ class Calls:
 
     async def take_introduction(
         self, registration: PresenceRegistration, data: bytes
-    ) -> IntroductionStatus:
+    ) -> IntroductionAnswer:
         """Decide on an introduction; set the call up behind the answer."""
+        return IntroductionAnswer(self._take(registration, data))
+
+    def _take(
+        self, registration: PresenceRegistration, data: bytes
+    ) -> IntroductionStatus:
         if self._identity is None:
             return IntroductionStatus.REFUSED
         try:

@@ -3,7 +3,7 @@
 The sealed bytes (SPEC.md §7) are HPKE over 1,456 bytes, integers big-endian::
 
     expiry 8 | rendezvous node id 32 | endpoint 24 | cookie 20 | ticket 64
-        | reserved 76 | noise message 1 (1,232)
+        | effort 1 | work nonce 16 | zeros 59 | noise message 1 (1,232)
 
 The presence point is part of the HPKE info, so that it cannot pass an introduction on
 to another one of the same user.
@@ -14,22 +14,22 @@ from dataclasses import dataclass, field
 
 from psp.crypto.kdf import Label
 from psp.crypto.primitives import HPKE_OVERHEAD, hpke_open, hpke_seal
+from psp.crypto.work import MAX_EFFORT, NO_WORK, NONCE_SIZE
 from psp.errors import DecodeError, HandshakeError, LocalProtocolError
-from psp.ids import Cookie, NodeId
+from psp.ids import Cookie, NodeId, UserId
 from psp.netdoc.presence_keys import CLOCK_SKEW
+from psp.netdoc.ticket import TICKET_SIZE, TicketScope
 from psp.units import UnixTime
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 
 MAX_LIFE = 60
 """Seconds an introduction may live; replay caches have to remember it no longer."""
-TICKET_SIZE = 64
-NO_TICKET = bytes(TICKET_SIZE)
 NOISE_MESSAGE_SIZE = 1_232
 PLAINTEXT_SIZE = 1_456
 SEALED_SIZE = PLAINTEXT_SIZE + HPKE_OVERHEAD
 
-_LAYOUT = struct.Struct("!Q32s24s20s64s76s1232s")
+_LAYOUT = struct.Struct("!Q32s24s20s64sB16s59s1232s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Introduction:
         cookie: 20 bytes that join the two circuits.
         ticket: A contact's one-use ticket, 64 bytes, or zeros.
         noise_message: First message of the session handshake, 1,232 bytes.
+        effort: Bits of work that ``work_nonce`` proves, if it does; 0 for none.
+        work_nonce: 16 bytes (`psp.crypto.work`), zeros without work.
     """
 
     expiry: UnixTime
@@ -51,6 +53,8 @@ class Introduction:
     cookie: Cookie = field(repr=False)
     ticket: bytes = field(repr=False)
     noise_message: bytes = field(repr=False)
+    effort: int = 0
+    work_nonce: bytes = field(default=NO_WORK, repr=False)
 
     def encode(self) -> bytes:
         """Return the 1,456 bytes.
@@ -63,8 +67,13 @@ class Introduction:
             raise LocalProtocolError(f"fields of {sizes} bytes, not 32, 20, 64")
         if len(self.noise_message) != NOISE_MESSAGE_SIZE:
             raise LocalProtocolError(f"noise message of {len(self.noise_message)}")
+        if len(self.work_nonce) != NONCE_SIZE or not 0 <= self.effort <= MAX_EFFORT:
+            raise LocalProtocolError(
+                f"effort {self.effort}, or a nonce of another size"
+            )
         where = (self.rendezvous, self.endpoint.encode(), self.cookie)
-        return _LAYOUT.pack(self.expiry, *where, self.ticket, b"", self.noise_message)
+        work = (self.effort, self.work_nonce, b"")
+        return _LAYOUT.pack(self.expiry, *where, self.ticket, *work, self.noise_message)
 
     @classmethod
     def decode(cls, data: bytes) -> "Introduction":
@@ -75,16 +84,41 @@ class Introduction:
         """
         if len(data) != PLAINTEXT_SIZE:
             raise DecodeError(f"introduction of {len(data)} bytes")
-        expiry, node, endpoint, cookie, ticket, zeros, noise = _LAYOUT.unpack(data)
+        expiry, node, endpoint, cookie, ticket, *rest = _LAYOUT.unpack(data)
+        effort, nonce, zeros, noise = rest
         if any(zeros):
             raise DecodeError("reserved bytes are not zero")
+        if effort > MAX_EFFORT or (effort == 0 and nonce != NO_WORK):
+            raise DecodeError(f"an effort of {effort}, or a nonce without one")
         where = (NodeId(node), Endpoint.decode(endpoint), Cookie(cookie))
-        return cls(UnixTime(expiry), *where, ticket, noise)
+        return cls(UnixTime(expiry), *where, ticket, noise, effort, nonce)
 
     def is_in_time(self, unix_now: float) -> bool:
         """Tell whether it has not ended and does not claim more than 60 s of life."""
         ahead = self.expiry - unix_now
         return -CLOCK_SKEW <= ahead <= MAX_LIFE + CLOCK_SKEW
+
+    def scope(
+        self, network: Network, callee: UserId, presence_point: NodeId
+    ) -> TicketScope:
+        """Return what a ticket in it must be made for."""
+        where = (callee, presence_point, self.cookie, self.expiry)
+        return TicketScope(network, *where, self.rendezvous)
+
+    def work_challenge(self, contact_key: bytes) -> bytes:
+        """Return what work for it is done on: nobody can begin before the call."""
+        return work_challenge(contact_key, self.cookie, self.expiry)
+
+
+def work_challenge(contact_key: bytes, cookie: Cookie, expiry: UnixTime) -> bytes:
+    """Return what the work of one introduction is done on, 60 bytes.
+
+    Args:
+        contact_key: Whom it is sealed to, 32 bytes.
+        cookie: 20 bytes.
+        expiry: Of the introduction.
+    """
+    return contact_key + cookie + expiry.to_bytes(8)
 
 
 def seal_introduction(

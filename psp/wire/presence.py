@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from psp.errors import DecodeError, LocalProtocolError
 from psp.wire.buffer import Reader
 from psp.wire.endpoint import ENDPOINT_SIZE, Endpoint
+from psp.wire.mailboxes import is_effort
 
 SIGNATURE_SIZE = 64
 MAX_ENDPOINTS = 2
@@ -214,29 +215,52 @@ class IntroduceRequest:
 
 
 class IntroductionStatus(enum.IntEnum):
-    """What became of an introduction: the whole of INTRODUCED and INTRODUCTION_ACK."""
+    """What became of an introduction."""
 
     DELIVERED = 0
     NO_SUCH_TAG = 1
     BUSY = 2
     REFUSED = 3
+    WORK_NEEDED = 4
+    """The callee wants a proof of work first."""
+
+    ABSENT = 5
+    """The callee has signed off and keeps a mailbox here."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntroductionAnswer:
+    """``status 1 | effort 1``: the whole of INTRODUCED and INTRODUCTION_ACK.
+
+    Attributes:
+        status: What became of it.
+        effort: With WORK_NEEDED, the bits wanted; else 0.
+    """
+
+    status: IntroductionStatus
+    effort: int = 0
 
     def encode(self) -> bytes:
-        """Return the one byte."""
-        return bytes([self])
+        """Return the two bytes."""
+        return bytes([self.status, self.effort])
 
     @classmethod
-    def decode(cls, data: bytes) -> "IntroductionStatus":
+    def decode(cls, data: bytes) -> "IntroductionAnswer":
         """Read INTRODUCED or INTRODUCTION_ACK.
 
         Raises:
-            DecodeError: If ``data`` is not one byte of a known status.
+            DecodeError: If ``data`` is not two bytes of a known status and its effort.
         """
-        number = _only_byte(data)
+        reader = Reader(data)
+        number, effort = reader.u8(), reader.u8()
+        reader.finish()
         try:
-            return cls(number)
+            status = IntroductionStatus(number)
         except ValueError:
             raise DecodeError(f"unknown status {number}") from None
+        if not is_effort(effort, is_wanted=status is IntroductionStatus.WORK_NEEDED):
+            raise DecodeError(f"an effort of {effort} with {status.name}")
+        return cls(status, effort)
 
 
 def _only_byte(data: bytes) -> int:

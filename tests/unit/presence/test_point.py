@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from presence.config import PointConfig
+from presence.config import MailboxConfig, PointConfig
+from presence.mailboxes import Mailboxes
 from presence.point import PresencePoint, PublicationRefusal
+from presence.point_tables import TagState
 from presence.stats import PresenceStats
+from presence.turns import Turns
 from psp.crypto.keys import SigningKey, verify
 from psp.ids import NodeId, UserId
 from psp.netdoc.presence_inner import Place
@@ -35,14 +38,25 @@ class Setting:
         self.stats = PresenceStats()
         self.users: set[UserId] = set()
         self.unix_now = float(NOON)
+        config = PointConfig(**limits)
+        self.mailboxes = Mailboxes(MailboxConfig(), self.stats)
+        self.turns = Turns(config.max_introducing_circuits)
+        self.changes = []
         self.point = PresencePoint(
-            PointConfig(**limits),
+            config,
+            self.mailboxes,
+            self.turns,
             network=TEST_NETWORK,
             identity=RELAY,
             has_user=self.users.__contains__,
             endpoints=lambda: ENDPOINTS,
             stats=self.stats,
         )
+        self.point.on_tag_changed = lambda *change: self.changes.append(change)
+
+    def close(self, circuit):
+        self.point.circuit_closed(circuit)
+        self.turns.forget(circuit)
 
     def user(self, seed=1):
         user = PresenceUser(SeededEntropy(seed))
@@ -438,7 +452,7 @@ class TestIntroductions:
         again = setting.route(2, tag, b"t" * 1_504)
 
         assert again is IntroductionStatus.REFUSED
-        setting.point.circuit_closed(2)
+        setting.close(2)
         assert setting.route(2, tag, b"u" * 1_504) == 1
 
     def test_guessing_tags_costs_a_circuit_each(self, setting):
@@ -460,7 +474,8 @@ class TestIntroductions:
 
         assert status is IntroductionStatus.REFUSED
 
-    def test_tag_rings_thirty_times_a_minute_at_most(self, setting):
+    def test_a_tag_is_rung_so_often_a_minute_at_most(self):
+        setting = Setting(introductions_per_minute=30)
         tag = setting.served(setting.user(), 1)
 
         def ring(i):

@@ -4,9 +4,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from presence.config import PointConfig
+from presence.config import MailboxConfig, PointConfig
+from presence.mailboxes import Mailboxes
 from presence.point import PresencePoint
 from presence.stats import PresenceStats
+from presence.turns import Turns
 from psp.crypto.keys import SigningKey
 from psp.ids import NodeId
 from psp.netdoc.presence_inner import Place
@@ -34,17 +36,21 @@ class PointLives(RuleBasedStateMachine):
         self.introduced: set[int] = set()
         self.registered: set[int] = set()
         self.serial = 0
+        stats = PresenceStats()
+        self.turns = Turns(10_000)
         self.point = PresencePoint(
             PointConfig(
                 tags_per_circuit=10,
                 registrations_per_minute=10_000,
                 introductions_per_minute=10_000,
             ),
+            Mailboxes(MailboxConfig(), stats),
+            self.turns,
             network=TEST_NETWORK,
             identity=RELAY,
             has_user=lambda user: True,
             endpoints=lambda: (),
-            stats=PresenceStats(),
+            stats=stats,
         )
 
     @rule(who=st.integers(0, 2), circuit=circuits, tag=st.sampled_from(TAGS))
@@ -79,6 +85,7 @@ class PointLives(RuleBasedStateMachine):
     @rule(circuit=circuits)
     def close(self, circuit):
         self.point.circuit_closed(circuit)
+        self.turns.forget(circuit)
         self.introduced.discard(circuit)
         self.registered.discard(circuit)
         self.model = {t: m for t, m in self.model.items() if m[1] != circuit}

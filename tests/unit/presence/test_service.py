@@ -10,12 +10,12 @@ from presence.dht.messages import Store, encode
 from psp.crypto.blinding import Credential
 from psp.ids import Cookie
 from psp.netdoc.introduction import (
-    NO_TICKET,
     Introduction,
     open_introduction,
     seal_introduction,
 )
 from psp.netdoc.presence_record import RecordRefusedError, Refusal, location, parse
+from psp.netdoc.ticket import NO_TICKET
 from psp.runtime.ports import RefusedError
 from psp.testing.presence import TEST_NETWORK, look_up, random_value
 from psp.testing.simloop import run_simulation
@@ -26,6 +26,7 @@ from psp.wire.presence import (
     Found,
     FoundState,
     IntroduceRequest,
+    IntroductionAnswer,
     IntroductionStatus,
     LookupRequest,
 )
@@ -267,7 +268,7 @@ def test_introduction_reaches_the_callee_who_alone_can_read_it(new_world):
 
         async def answering(command, data):
             heard.append((command, IntroduceRequest.decode(data)))
-            return IntroductionStatus.DELIVERED.encode()
+            return IntroductionAnswer(IntroductionStatus.DELIVERED).encode()
 
         await appear(world, alice, point, answering=answering)
         found, _ = await find(world, alice, world.plain[1])
@@ -275,7 +276,7 @@ def test_introduction_reaches_the_callee_who_alone_can_read_it(new_world):
 
         answer = await point.circuits.open().request(RelayCommand.INTRODUCE, data)
 
-        assert IntroductionStatus.decode(answer) is IntroductionStatus.DELIVERED
+        assert IntroductionAnswer.decode(answer).status is IntroductionStatus.DELIVERED
         command, request = heard[0]
         assert command is RelayCommand.INTRODUCTION
         opened = open_introduction(
@@ -298,7 +299,7 @@ def test_replayed_introduction_does_not_reach_the_callee_again(new_world):
 
         async def answering(command, data):
             heard.append(data)
-            return IntroductionStatus.DELIVERED.encode()
+            return IntroductionAnswer(IntroductionStatus.DELIVERED).encode()
 
         await appear(world, alice, point, answering=answering)
         found, _ = await find(world, alice, world.plain[1])
@@ -309,7 +310,7 @@ def test_replayed_introduction_does_not_reach_the_callee_again(new_world):
             for _ in range(3)
         ]
 
-        assert answers == [b"\x00", b"\x03", b"\x03"]
+        assert answers == [b"\x00\x00", b"\x03\x00", b"\x03\x00"]
         assert len(heard) == 1
         assert point.service.stats.introductions == {"delivered": 1, "refused": 2}
         await world.close()
@@ -320,12 +321,13 @@ def test_replayed_introduction_does_not_reach_the_callee_again(new_world):
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
-        (b"\x00", IntroductionStatus.DELIVERED),
-        (b"\x02", IntroductionStatus.BUSY),
-        (b"\x03", IntroductionStatus.REFUSED),
+        (b"\x00\x00", IntroductionStatus.DELIVERED),
+        (b"\x02\x00", IntroductionStatus.BUSY),
+        (b"\x03\x00", IntroductionStatus.REFUSED),
         (None, IntroductionStatus.BUSY),
         (b"", IntroductionStatus.REFUSED),
-        (b"\x09", IntroductionStatus.REFUSED),
+        (b"\x04\x08", IntroductionStatus.WORK_NEEDED),
+        (b"\x09\x00", IntroductionStatus.REFUSED),
         (b"junk", IntroductionStatus.REFUSED),
     ],
 )
@@ -343,7 +345,7 @@ def test_callees_answer_is_passed_on_if_it_is_one(new_world, answer, status):
 
         told = await point.circuits.open().request(RelayCommand.INTRODUCE, data)
 
-        assert IntroductionStatus.decode(told) is status
+        assert IntroductionAnswer.decode(told).status is status
         await world.close()
 
     in_simulation(main)
@@ -360,7 +362,7 @@ def test_introduction_after_the_callees_circuit_closed_finds_no_tag(new_world):
 
         answer = await point.circuits.open().request(RelayCommand.INTRODUCE, data)
 
-        assert IntroductionStatus.decode(answer) is IntroductionStatus.NO_SUCH_TAG
+        assert IntroductionAnswer.decode(answer).status is IntroductionStatus.NO_SUCH_TAG
         await world.close()
 
     in_simulation(main)

@@ -16,12 +16,12 @@ from psp.crypto.primitives import x25519_public
 from psp.crypto.session import SessionInitiator
 from psp.ids import COOKIE_SIZE, Cookie, NodeId
 from psp.netdoc.introduction import (
-    NO_TICKET,
     Introduction,
     seal_introduction,
 )
 from psp.netdoc.presence_inner import Place, Presence
 from psp.netdoc.presence_record import RecordHead
+from psp.netdoc.ticket import NO_TICKET
 from psp.path.selection import Purpose
 from psp.testing.client_circuits import (
     MemoryBuilder,
@@ -34,7 +34,11 @@ from psp.testing.presence import MemoryRegistry
 from psp.testing.simloop import run_simulation
 from psp.units import UnixTime
 from psp.wire.cell import Reason
-from psp.wire.presence import IntroduceRequest, IntroductionStatus
+from psp.wire.presence import (
+    IntroduceRequest,
+    IntroductionAnswer,
+    IntroductionStatus,
+)
 from psp.wire.relay_message import RelayCommand
 
 if TYPE_CHECKING:
@@ -80,7 +84,7 @@ class Rig:
         status = self.status.get(point, IntroductionStatus.DELIVERED)
         if status is None:
             raise RequestError(command, Reason.TIMEOUT)
-        return status.encode()
+        return IntroductionAnswer(status).encode()
 
     def registration(self) -> PresenceRegistration:
         circuit = MemoryClientCircuit(

@@ -10,13 +10,13 @@ from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.errors import DecodeError, HandshakeError, LocalProtocolError
 from psp.ids import Cookie, NodeId
 from psp.netdoc.introduction import (
-    NO_TICKET,
     PLAINTEXT_SIZE,
     SEALED_SIZE,
     Introduction,
     open_introduction,
     seal_introduction,
 )
+from psp.netdoc.ticket import NO_TICKET
 from psp.testing.entropy import SeededEntropy
 from psp.units import UnixTime
 from psp.wire.endpoint import Endpoint
@@ -65,7 +65,7 @@ def test_layout_is_the_written_one():
     assert plain[40:64] == INTRODUCTION.endpoint.encode()
     assert plain[64:84] == b"c" * 20
     assert plain[84:148] == NO_TICKET
-    assert plain[148:224] == bytes(76)
+    assert plain[148:224] == bytes(76)  # no work
     assert plain[224:] == b"n" * 1_232
 
 
@@ -109,7 +109,36 @@ def test_reserved_bytes_must_be_zero():
     plain = INTRODUCTION.encode()
 
     with pytest.raises(DecodeError, match="reserved"):
-        Introduction.decode(plain[:150] + b"\x01" + plain[151:])
+        Introduction.decode(plain[:200] + b"\x01" + plain[201:])
+
+
+def test_work_travels_behind_the_ticket():
+    worked = replace(INTRODUCTION, effort=9, work_nonce=b"w" * 16)
+
+    plain = worked.encode()
+
+    assert plain[148:165] == b"\x09" + b"w" * 16
+    assert Introduction.decode(plain) == worked
+
+
+def test_a_nonce_without_effort_and_an_effort_beyond_all_are_refused():
+    plain = INTRODUCTION.encode()
+
+    for work in (b"\x00" + b"w" * 16, b"\x19" + b"w" * 16):
+        with pytest.raises(DecodeError, match="effort"):
+            Introduction.decode(plain[:148] + work + plain[165:])
+
+
+def test_what_work_is_done_on_cannot_be_known_before_the_call():
+    base = INTRODUCTION.work_challenge(b"k" * 32)
+
+    others = [
+        INTRODUCTION.work_challenge(b"l" * 32),
+        replace(INTRODUCTION, cookie=Cookie(b"d" * 20)).work_challenge(b"k" * 32),
+        replace(INTRODUCTION, expiry=UnixTime(1_001)).work_challenge(b"k" * 32),
+    ]
+
+    assert len({base, *others}) == 4
 
 
 @pytest.mark.parametrize(
@@ -119,6 +148,8 @@ def test_reserved_bytes_must_be_zero():
         {"cookie": bytes(19)},
         {"ticket": b""},
         {"noise_message": bytes(1_231)},
+        {"effort": 25},
+        {"effort": 1, "work_nonce": bytes(15)},
     ],
 )
 def test_fields_of_other_lengths_are_not_encoded(change):

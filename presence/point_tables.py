@@ -1,0 +1,69 @@
+"""What a presence point remembers of circuits, tags and registrations."""
+
+import enum
+from dataclasses import dataclass, field
+
+from presence.limits import SlidingWindow
+from psp.ids import UserId
+
+Line = tuple[UserId, bytes, int]
+"""Within what the sequence must rise: a user's record of one blinded key and slot."""
+
+
+class TagState(enum.Enum):
+    """Where the user of a tag is."""
+
+    NONE = "none"
+    HERE = "here"
+    AWAY = "away"
+
+
+@dataclass(slots=True)
+class CircuitEntry:
+    """What one user's circuit has here.
+
+    Attributes:
+        registrations: Their rate.
+        publications: Their rate.
+        agreed: The head agreed to last of each kind and day, the oldest first.
+        tags: Served over it, the oldest first.
+    """
+
+    registrations: SlidingWindow
+    publications: SlidingWindow
+    agreed: dict[Line, bytes] = field(default_factory=dict)
+    tags: dict[bytes, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class TagEntry:
+    """Where introductions for one tag go.
+
+    Attributes:
+        identity: Who registered it; only they may move it.
+        circuit: Key of the circuit that serves it.
+        expires: Unix seconds.
+        sequence: The newest agreed to.
+        introductions: Their rate.
+    """
+
+    identity: UserId
+    circuit: int
+    expires: int
+    sequence: int
+    introductions: SlidingWindow
+
+
+@dataclass(slots=True)
+class LastRegistration:
+    """The newest registration of one user for one slot under one blinded key.
+
+    Attributes:
+        sequence: Only a higher one is agreed to.
+        digest: Of the registration, so that its repetition is answered again.
+        until: Unix seconds; afterwards the replayed text would be refused by its time.
+    """
+
+    sequence: int
+    digest: bytes
+    until: int
