@@ -52,6 +52,7 @@ class Label(bytes, enum.Enum):
     # What is read from the chain.
     BEACON = b"psp-beacon-v1"
     CHAIN_CACHE = b"psp-chain-cache-v1"
+    NAMES_CACHE = b"psp-names-cache-v1"
     CHAIN_CACHE_KEY = b"psp-chain-key-of-cache-v1"
 
     # Presence records and their blinded keys.

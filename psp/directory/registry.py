@@ -134,11 +134,11 @@ class WithoutNames:
 
     knows_names = False
 
-    def user_of_name(self, name: str) -> UserId | None:
+    def user_of_name(self, name: str) -> UserId | None:  # noqa: ARG002 - the port's
         """Return None."""
         return None
 
-    def name_of(self, user_id: UserId) -> str | None:
+    def name_of(self, user_id: UserId) -> str | None:  # noqa: ARG002 - the port's
         """Return None."""
         return None
 

@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from psp.directory.chain import layout, records, users
+from psp.directory.chain import layout, names, records, users
 from psp.directory.chain.json_values import bytes_up_to
-from psp.directory.chain.listed import changed_numbers, merged
+from psp.directory.chain.listed import RecordT, changed_numbers, merged
+from psp.directory.chain.names import ListedName
 from psp.directory.chain.records import ListedNode
 from psp.directory.chain.users import ListedUser
 from psp.errors import DecodeError
@@ -64,20 +65,45 @@ class Pages:
             return await self._all(
                 count, layout.USERS_PAGE, layout.user_page_call, users.split_users
             )
+        split, words = users.split_users, layout.USER_WORDS
+        call, size = layout.user_page_call, layout.USERS_PAGE
         versions = await self._versions(count, layout.user_versions_call)
-        size = layout.USERS_PAGE
+        return await self._differing(held, versions, size, call, split, words)
+
+    async def names(
+        self, held: tuple[ListedName, ...], count: int
+    ) -> tuple[ListedName, ...]:
+        """Return all names, page by page from the first that differs."""
+        split, words = names.split_names, layout.NAME_WORDS
+        call, size = layout.name_page_call, layout.NAMES_PAGE
+        if not held:
+            return await self._all(count, size, call, split)
+        versions = await self._versions(count, layout.name_versions_call)
+        return await self._differing(held, versions, size, call, split, words)
+
+    async def _differing(  # noqa: PLR0917 - one of three kinds of records
+        self,
+        held: tuple[RecordT, ...],
+        versions: Sequence[int],
+        size: int,
+        call: Callable[[int, int], bytes],
+        split: Callable[..., tuple[RecordT, ...]],
+        words_each: int,
+    ) -> tuple[RecordT, ...]:
+        """Fetch the pages that have a record of another version than is held."""
+        count = len(versions)
         changed = changed_numbers(held, versions)
         pages = sorted({(number - 1) // size for number in changed})
 
-        async def fetch(page: int) -> tuple[ListedUser, ...]:
+        async def fetch(page: int) -> tuple[RecordT, ...]:
             first = 1 + page * size
             n = min(size, count - page * size)
-            data = await self._call(layout.user_page_call(first, n))
-            words = layout.decode_words(data, size * layout.USER_WORDS)
-            return users.split_users(words, first=first)
+            data = await self._call(call(first, n))
+            words = layout.decode_words(data, size * words_each)
+            return split(words, first=first)
 
         found = await asyncio.gather(*map(fetch, pages))
-        return merged(held, [user for part in found for user in part], count)
+        return merged(held, [record for part in found for record in part], count)
 
     async def _all(
         self,

@@ -49,6 +49,8 @@ class MembershipConfig:
         poll_every: Seconds between looks at the chain, the least for clients
             (`psp.directory.chain.looks`).
         max_head_age: Seconds that the newest block may be old before it is said.
+        names: Address of the contract of names, 40 hex digits; clients that have it
+            read the registered names too.
     """
 
     chain_id: int
@@ -61,6 +63,7 @@ class MembershipConfig:
     source: str = ""
     poll_every: Seconds = Seconds(30.0)
     max_head_age: Seconds = Seconds(3600.0)
+    names: str = ""
 
     @property
     def reads_chain(self) -> bool:
@@ -84,6 +87,14 @@ class MembershipConfig:
         if not 0 <= self.chain_id < 1 << 64:
             raise ConfigError(f"membership.chain_id is {self.chain_id}, not a chain id")
         return Network(self.chain_id, _hex(self.registry, 20, "registry"))
+
+    def names_address(self) -> bytes | None:
+        """Return the address of the contract of names, 20 bytes; None without one.
+
+        Raises:
+            ConfigError: If it is not what it should be.
+        """
+        return _hex(self.names, 20, "names") if self.names else None
 
     def check_endpoints(self) -> None:
         """See that the chain can be read with these settings.

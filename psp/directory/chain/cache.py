@@ -1,4 +1,4 @@
-"""A view of the chain, kept on this host's disk between runs (R-RPC-2).
+"""A view of the chain, and its names, kept on this host's disk between runs (R-RPC-2).
 
 Layout: ``HMAC-SHA256 32 | MessagePack array [view, verdicts on nodes, on users]``, the
 HMAC under a key of the owner's over ``"psp-chain-cache-v1" | array``. So a cache that
@@ -12,10 +12,19 @@ import msgspec
 
 from psp.crypto.kdf import Label
 from psp.crypto.primitives import KEY_SIZE, equal, hmac_sha256
+from psp.directory.chain.layout import NAME_WORDS, WORD
+from psp.directory.chain.names import (
+    MAX_NAMES,
+    ListedName,
+    NameList,
+    join_names,
+    split_names,
+)
 from psp.directory.chain.records import MAX_NODES
 from psp.directory.chain.users import MAX_USERS
 from psp.directory.chain.view import ChainView
 from psp.errors import DecodeError, LocalProtocolError
+from psp.units import UnixTime
 from psp.wire.network import Network
 
 _TAG_SIZE = 32
@@ -63,7 +72,46 @@ def open_view(
     return view
 
 
-def _tag(key: bytes, payload: bytes) -> bytes:
+class _NamesCache(msgspec.Struct, array_like=True, frozen=True):
+    address: Annotated[bytes, msgspec.Meta(min_length=20, max_length=20)]
+    timestamp: Annotated[int, msgspec.Meta(ge=0)]
+    listing: Annotated[bytes, msgspec.Meta(max_length=MAX_NAMES * NAME_WORDS * WORD)]
+
+
+def seal_names(names: NameList, address: bytes, key: bytes) -> bytes:
+    """Return the names of a contract for the disk: as a view, under a label of their own.
+
+    Args:
+        names: Which.
+        address: Of the contract, 20 bytes.
+        key: 32 bytes that stay on this host.
+    """
+    cache = _NamesCache(address, names.timestamp, join_names(names.listed))
+    payload = msgspec.msgpack.encode(cache)
+    return _tag(key, payload, Label.NAMES_CACHE) + payload
+
+
+def open_names(
+    data: bytes, address: bytes, key: bytes
+) -> tuple[tuple[ListedName, ...], UnixTime]:
+    """Return the records that `seal_names` wrote, and the time of their block.
+
+    Raises:
+        DecodeError: If they are damaged, sealed under another key or of another contract.
+    """
+    tag, payload = data[:_TAG_SIZE], data[_TAG_SIZE:]
+    if not equal(tag, _tag(key, payload, Label.NAMES_CACHE)):
+        raise DecodeError("cached names that this host has not written")
+    try:
+        cache = msgspec.msgpack.decode(payload, type=_NamesCache)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise DecodeError("not cached names") from None
+    if cache.address != address:
+        raise DecodeError("cached names of another contract")
+    return split_names(cache.listing), UnixTime(cache.timestamp)
+
+
+def _tag(key: bytes, payload: bytes, label: bytes = Label.CHAIN_CACHE) -> bytes:
     if len(key) != KEY_SIZE:
         raise LocalProtocolError(f"a key has 32 bytes, not {len(key)}")
-    return hmac_sha256(key, Label.CHAIN_CACHE + payload)
+    return hmac_sha256(key, label + payload)

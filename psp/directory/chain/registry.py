@@ -9,6 +9,7 @@ may break.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from psp.directory.chain.names import NameList
 from psp.directory.chain.view import ChainView
 from psp.directory.registry import NodeRecord, Source
 from psp.directory.trusted import (
@@ -23,7 +24,8 @@ from psp.units import UnixTime
 from psp.wire.network import Network
 
 LIFE = 86_400
-"""Seconds that a view may be used for new circuits after its block (R-RPC-2)."""
+"""Seconds that a view may be used for new circuits after its block (R-RPC-2), and names
+for look-ups after theirs."""
 
 _NOTHING: Mapping[NodeId, NodeRecord] = MappingProxyType({})
 
@@ -45,6 +47,7 @@ class ChainRegistry:
         self._sequence = 0
         self._nodes = _NOTHING
         self._users: frozenset[UserId] = frozenset()
+        self._names: NameList | None = None
         self._revoked_users: frozenset[UserId] = frozenset()
         self.refused: dict[Refusal, int] = dict.fromkeys(Refusal, 0)
 
@@ -90,6 +93,16 @@ class ChainRegistry:
         self._sequence = max(self._sequence, registry.sequence)
         self._nodes = registry.nodes()
         return True
+
+    def adopt_names(self, names: NameList) -> None:
+        """Use names that were read and proven; older ones than those in use are not."""
+        if self._names is None or names.timestamp >= self._names.timestamp:
+            self._names = names
+
+    @property
+    def names(self) -> NameList | None:
+        """The names in use, however old; None before any were read."""
+        return self._names
 
     @property
     def view(self) -> ChainView | None:
@@ -178,6 +191,29 @@ class ChainRegistry:
         if self._view is None:
             return self._file.random_value(period) if self._file else None
         return self._view.random_value(period)
+
+    @property
+    def knows_names(self) -> bool:
+        """Whether names were read within a day of the block in use."""
+        names, view = self._names, self._view
+        return (
+            names is not None
+            and view is not None
+            and view.timestamp <= names.timestamp + LIFE
+        )
+
+    def user_of_name(self, name: str) -> UserId | None:
+        """Return whose a name is; None if it counts for nobody who still counts."""
+        if self._names is None or not self.knows_names or not name.isascii():
+            return None
+        user_id = self._names.users.get(name.lower())
+        return user_id if user_id is not None and self.has_user(user_id) else None
+
+    def name_of(self, user_id: UserId) -> str | None:
+        """Return a user's name; None if it has none that counts."""
+        if self._names is None or not self.knows_names or not self.has_user(user_id):
+            return None
+        return self._names.names.get(user_id)
 
     def _adopt(self, view: ChainView, unix_now: UnixTime) -> bool:
         if view.network != self._network:
