@@ -23,6 +23,7 @@ from psp.client.identity import ClientIdentity, Identity
 from psp.entropy import Entropy
 from psp.errors import ConfigError
 from psp.ids import NodeId
+from psp.wire.network import Network
 
 RelaySettings = Callable[[NodeConfig], NodeConfig]
 ClientSettings = Callable[[ClientConfig], ClientConfig]
@@ -73,6 +74,11 @@ class Testbed:
     def folder(self) -> Path:
         """Where keys, registry and states lie."""
         return self.plan.folder
+
+    @property
+    def network(self) -> Network:
+        """Chain and registry that everybody is configured with."""
+        return self.plan.membership.network()
 
     @property
     def users(self) -> tuple[str, ...]:
