@@ -12,7 +12,6 @@ from psp.client.lookup import PresenceState
 from psp.client.session import SessionClosedError
 from psp.client.state import ClientState
 from psp.errors import ConfigError
-from psp.runtime.statefile import StateFile
 from psp.testing.entropy import SeededEntropy
 from psp.testing.simloop import run_simulation
 from psp.wire.cell import Reason
@@ -246,11 +245,7 @@ def test_a_restarted_client_keeps_its_guards(tmp_path):
                 await client.directory.wait_until_heard()
                 found = await client.lookup(place.clients["alice"].contact_card)
                 assert found.answers
-            file = StateFile(
-                place.plan.folder / "carol" / "client.json",
-                form="psp-client",
-                version=1,
-            )
+            file = place.plan.folder / "carol" / "client.json"
             state = ClientState(file, carol, SeededEntropy("reader"))
             guards.append(state.guards.primary())
         return guards
