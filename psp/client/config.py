@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from psp.client.announcer import AnnouncerConfig
+from psp.client.gateway_config import GatewayConfig
 from psp.directory.fallback import MIN_SOURCES
 from psp.runtime.membership import MembershipConfig
 from psp.units import Seconds
@@ -99,6 +100,7 @@ class ClientConfig:
         presence: How a presence is kept up.
         directory: How often to look which relays run.
         snapshot: How the chain's list is kept fresh without an endpoint.
+        gateway: How programs on this host reach the client (psp client run).
     """
 
     membership: MembershipConfig
@@ -109,3 +111,4 @@ class ClientConfig:
     presence: AnnouncerConfig = field(default_factory=AnnouncerConfig)
     directory: DirectoryConfig = field(default_factory=DirectoryConfig)
     snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)
+    gateway: GatewayConfig = field(default_factory=GatewayConfig)
