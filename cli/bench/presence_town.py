@@ -14,6 +14,7 @@ from pathlib import Path
 from cli.node_config import NodeConfig
 from cli.testbed.behaviours import Behaviour
 from cli.testbed.network import Testbed, open_testbed
+from presence.record_store import HeldRecord
 from psp.client.api import Client
 from psp.client.config import ClientConfig
 from psp.client.identity import ClientIdentity
@@ -23,7 +24,7 @@ from psp.entropy import Entropy
 from psp.ids import NodeId
 from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.presence_inner import ONLINE_LIFETIME, Place, seal
-from psp.netdoc.presence_record import OuterRecord, RecordHead, parse, periods_of
+from psp.netdoc.presence_record import RecordHead, parse, periods_of
 from psp.runtime import keyfiles
 from psp.runtime.entropy import SystemEntropy
 from psp.units import UnixTime
@@ -62,15 +63,17 @@ class Publisher:
         """Return a user whom only contacts find."""
         return ClientIdentity.generate(self._entropy)
 
-    async def publish(self, user: ClientIdentity, sequence: int) -> list[OuterRecord]:
-        """Publish a record of slot 0 through some relay; return it, by period."""
+    async def publish(
+        self, user: ClientIdentity, sequence: int
+    ) -> list[tuple[bytes, HeldRecord]]:
+        """Publish a record of slot 0 through some relay; return it, by location."""
         alive = list(self._bed.alive)
         node_id = alive[self._turn % len(alive)]
         self._turn += 1
         node = self._bed.node(node_id)
         registry = node.registry
         now = self._bed.unix_time()
-        outers = []
+        published = []
         for period in periods_of(now, ONLINE_LIFETIME):
             if registry.random_value(period) is None:
                 continue
@@ -83,8 +86,9 @@ class Publisher:
             )
             publication = node.presence.dht.publish(outer.location, raw)
             await publication.crawl
-            outers.append(outer)
-        return outers
+            held = HeldRecord(raw, node_id, None)
+            published.append((outer.location, held))
+        return published
 
     def expected(self, user: ClientIdentity, sequence: int) -> Expected:
         """Return what a look-up of this user must find."""
@@ -156,8 +160,8 @@ async def publish_versions(
     first = int(bed.unix_time() * 1_000)
     for group in _groups(users):
         old = await asyncio.gather(*(publisher.publish(u, first) for u in group))
-        for outers in old:
-            bed.league.remember(outers)
+        for location, record in (each for records in old for each in records):
+            bed.league.remember(location, [record])
     if between is not None:
         waiting = between()
         if asyncio.iscoroutine(waiting):
@@ -189,8 +193,7 @@ BAD_MIX = (
     Behaviour.REFUSE,
     Behaviour.LIE,
     Behaviour.WITHHOLD,
+    Behaviour.BOAST,
     Behaviour.STALE,
-    Behaviour.LIE,
 )
-"""Of seven bad nodes; those who show the past or deny it are two each: they are the
-ones that can make a look-up wrong instead of slow."""
+"""Of seven bad nodes; two show the past: only they can make a look-up wrong."""

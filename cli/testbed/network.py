@@ -15,7 +15,8 @@ from pathlib import Path
 from cli.assembly import RelayNode
 from cli.demo.plan import NetworkPlan, PlannedRelay, make_plan
 from cli.node_config import NodeConfig
-from cli.testbed.behaviours import BadRelay, Behaviour, League
+from cli.testbed.bad_relay import BadRelay
+from cli.testbed.behaviours import Behaviour, League
 from cli.testbed.wires import LoopbackWires, SwitchedSocket, Wires
 from psp.client.api import Client, connect
 from psp.client.config import ClientConfig
