@@ -8,15 +8,13 @@ do, so that a few thousand cost seconds.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from cli.node_config import NodeConfig
 from cli.testbed.behaviours import Behaviour
 from cli.testbed.network import Testbed, open_testbed
 from presence.record_store import HeldRecord
 from psp.client.api import Client
-from psp.client.config import ClientConfig
 from psp.client.identity import ClientIdentity
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
@@ -118,24 +116,30 @@ class Publisher:
 
 
 @asynccontextmanager
-async def open_town(
+async def open_bed(
     folder: Path,
     *,
     users: Sequence[str] = (),
     discovery: int = DISCOVERY_NODES,
     others: int = OTHER_RELAYS,
-    relay_config: Callable[[NodeConfig], NodeConfig] | None = None,
-    client_config: Callable[[ClientConfig], ClientConfig] | None = None,
+    starts: Callable[[int], bool] = lambda _: True,
 ) -> AsyncIterator[Testbed]:
-    """Run the network for as long as the block lasts."""
+    """Run the network for as long as the block lasts.
+
+    Args:
+        folder: For all files; empty.
+        users: Names of users to register.
+        discovery: Discovery nodes.
+        others: Further relays.
+        starts: Tells by number, discovery nodes first, who is to be started.
+    """
     async with open_testbed(
         folder,
         relays=discovery + others,
         discovery=discovery,
         users=users,
         entropy=lambda _: SystemEntropy(),
-        relay_config=relay_config,
-        client_config=client_config,
+        starts=starts,
     ) as bed:
         yield bed
 
@@ -180,11 +184,6 @@ async def stranger(bed: Testbed, number: int) -> AsyncIterator[Client]:
     """Run a client without identity, memory or guards."""
     async with bed.connect(f"reader-{number}", anonymous=True) as client:
         yield client
-
-
-def patient(config: ClientConfig) -> ClientConfig:
-    """Return a client's settings with which it does nothing but what it is asked."""
-    return replace(config, presence=replace(config.presence, slots=1))
 
 
 BAD_MIX = (

@@ -329,6 +329,7 @@ async def open_testbed(
     entropy: Callable[[str], Entropy],
     relay_config: RelaySettings | None = None,
     client_config: ClientSettings | None = None,
+    starts: Callable[[int], bool] = lambda _: True,
 ) -> AsyncIterator[Testbed]:
     """Run a network for as long as the block lasts.
 
@@ -341,6 +342,7 @@ async def open_testbed(
         entropy: Random bytes for somebody, by name.
         relay_config: Changes each relay's settings.
         client_config: Changes each client's settings.
+        starts: Tells by number, discovery nodes first, who is started at once.
 
     Raises:
         ConfigError: If the numbers cannot be.
@@ -367,7 +369,8 @@ async def open_testbed(
             client_config=client_config or (lambda config: config),
         )
         stack.push_async_callback(bed.close)
-        for relay in plan.relays:
-            await bed.start(relay)
-            await asyncio.sleep(0)
+        for number, relay in enumerate(plan.relays):
+            if starts(number):
+                await bed.start(relay)
+                await asyncio.sleep(0)
         yield bed
