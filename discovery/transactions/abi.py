@@ -41,7 +41,7 @@ def call_data(contract: str, function: str, *args: object) -> bytes:
     """Return what a contract is sent to call one of its functions.
 
     Args:
-        contract: ``Relays``, ``Users`` or ``NodeBook``.
+        contract: ``Relays``, ``Users``, ``Names`` or ``NodeBook``.
         function: Its name in the contract.
         args: As many as it takes.
 

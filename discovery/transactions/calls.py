@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from discovery.transactions.abi import call_data, deploy_data
 from discovery.transactions.call import Call
+from psp.directory.chain.names import name_word
 from psp.errors import LocalProtocolError
 from psp.netdoc.node_entry import SignedNode
 from psp.wire.link_specifiers import pack
@@ -212,6 +213,37 @@ class Users:
 
     def _call(self, function: str, *args: object, what: str) -> Call:
         return Call(self.address, call_data("Users", function, *args), 0, what)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Calls of the contract Names.
+
+    Attributes:
+        address: Where it is, 20 bytes.
+    """
+
+    address: bytes
+
+    def register(self, name: str, user: int, *, deposit: int) -> Call:
+        """Take a name for a user's record; the result is the number of the name's own.
+
+        Raises:
+            DecodeError: If it can be no name.
+        """
+        what = f"register the name {name} for user {user}"
+        data = call_data("Names", "register", name_word(name), user)
+        return Call(self.address, data, deposit, what)
+
+    def renew(self, number: int) -> Call:
+        """Keep a name for a year from now."""
+        data = call_data("Names", "renew", number)
+        return Call(self.address, data, 0, f"renew name {number}")
+
+    def release(self, number: int) -> Call:
+        """Give a name up; the deposit comes back."""
+        data = call_data("Names", "release", number)
+        return Call(self.address, data, 0, f"release name {number}")
 
 
 @dataclass(frozen=True, slots=True)

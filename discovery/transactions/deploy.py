@@ -1,9 +1,12 @@
-"""Puts the three contracts on a chain: Users, NodeBook, Relays, then binds the book.
+"""Puts the contracts on a chain: Users, NodeBook, Relays, binds the book, then Names.
 
 What was deployed is written to a JSON file after each step, and a step that is in the
 file is not done again, so that whoever was interrupted runs the same command once more::
 
-    {"chain_id": 1337, "users": "0x…", "book": "0x…", "relays": "0x…"}
+    {"chain_id": 1337, "users": "0x…", "book": "0x…", "relays": "0x…", "names": "0x…"}
+
+Networks that were founded before there were names have no such contract; it can be added
+at any time, as no other contract knows of it.
 """
 
 import json
@@ -21,8 +24,10 @@ from discovery.transactions.wallet import address_text, parse_address
 from psp.errors import ConfigError
 
 DEPLOYMENT_GAS = 5_600_000
-"""Of all four transactions, measured and rounded up; an estimate cannot be had before
-the contracts exist that the next one names."""
+"""Of the first four transactions, measured and rounded up; an estimate cannot be had
+before the contracts exist that the next one names."""
+NAMES_GAS = 1_400_000
+"""Of the contract of names."""
 
 _MAX_BYTES = 4_096
 _STAKE = 0
@@ -61,12 +66,14 @@ class Deployment:
         relays: Address of Relays, 20 bytes; it names the network.
         book: Of NodeBook.
         users: Of Users.
+        names: Of Names; None in a network without names.
     """
 
     chain_id: int
     relays: bytes
     book: bytes
     users: bytes
+    names: bytes | None = None
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -76,11 +83,14 @@ class Deployment:
             ConfigError: If it is missing, damaged or not finished.
         """
         steps = _load(path)
-        if steps is None or steps.keys() != {"chain_id", *_CONTRACTS}:
+        if steps is None or steps.keys() - {_NAMES} != {"chain_id", *_CONTRACTS}:
             raise ConfigError(f"{path} names no deployment; deploy the contracts first")
         return cls(
-            int(steps["chain_id"]),
-            *(parse_address(steps[name]) for name in ("relays", "book", "users")),
+            chain_id=int(steps["chain_id"]),
+            relays=parse_address(steps["relays"]),
+            book=parse_address(steps["book"]),
+            users=parse_address(steps["users"]),
+            names=parse_address(steps[_NAMES]) if _NAMES in steps else None,
         )
 
 
@@ -100,12 +110,26 @@ class Deployed:
 
 
 _CONTRACTS = ("users", "book", "relays")
+_NAMES = "names"
 
 
 async def deploy(
-    sender: Sender, endpoints: Endpoints, parameters: RelaysParameters, record: Path
+    sender: Sender,
+    endpoints: Endpoints,
+    parameters: RelaysParameters,
+    record: Path,
+    *,
+    name_deposit: int = 0,
 ) -> Deployed:
     """Deploy what the record does not hold yet, and bind the book.
+
+    Args:
+        sender: Pays.
+        endpoints: Of the chain.
+        parameters: What the registry is founded with.
+        record: File of the steps done.
+        name_deposit: What a name costs as long as it is kept, in wei; 0 leaves the
+            contract of names out.
 
     Raises:
         ConfigError: If the record is damaged or cannot be written.
@@ -133,7 +157,10 @@ async def deploy(
     )
     if await endpoints.read("NodeBook", book, "keeper") != relays:
         await work.do("bind", NodeBook(book).bind(relays))
-    contracts = Deployment(endpoints.chain_id, relays, book, users)
+    names = work.known(_NAMES)
+    if name_deposit:
+        names = await work.contract(_NAMES, deployment("Names", users, name_deposit))
+    contracts = Deployment(endpoints.chain_id, relays, book, users, names)
     return Deployed(contracts, work.gas, work.cost)
 
 
@@ -150,10 +177,15 @@ class _Work:
         if found != endpoints.chain_id:
             raise WrongChainError(found, endpoints.chain_id)
 
+    def known(self, name: str) -> bytes | None:
+        """Return the address of a contract in the record; None if it is not there."""
+        return parse_address(self._steps[name]) if name in self._steps else None
+
     async def contract(self, name: str, call: Call) -> bytes:
         """Return the address of a contract, deployed now if it is not in the record."""
-        if name in self._steps:
-            return parse_address(self._steps[name])
+        known = self.known(name)
+        if known is not None:
+            return known
         address = await self.do(name, call)
         if address is None:
             raise ChainUnreachableError("a receipt names no contract; try again")

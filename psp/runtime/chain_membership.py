@@ -29,6 +29,7 @@ from psp.directory.trusted import RegistryRefusedError
 from psp.entropy import Entropy
 from psp.errors import ConfigError, DecodeError
 from psp.runtime.chain_cache import ChainCache
+from psp.runtime.chain_names import NamesFollower
 from psp.runtime.chain_reader import ChainReader, Completeness, Reading
 from psp.runtime.membership import (
     FileMembership,
@@ -36,7 +37,7 @@ from psp.runtime.membership import (
     MembershipConfig,
 )
 from psp.runtime.quorum import ChainReadError, QuorumRpc
-from psp.runtime.rpc import RpcEndpoint, bytes_received, new_session
+from psp.runtime.rpc import bytes_received, new_session, numbered_endpoints
 from psp.units import Seconds, UnixTime
 
 FIRST_READ_WITHIN = Seconds(20.0)
@@ -55,6 +56,8 @@ class Reader:
         state_dir: A private directory; the cache goes there.
         cache_key: Authenticates it, 32 bytes.
         reads_users: Whether the list of users is wanted.
+        reads_names: Whether names are wanted, and users with them, if the settings name
+            their contract.
         alarms: What is out of the ordinary for this reader.
         day_bytes: What looks may cost a day; 0: look as often as the settings say.
     """
@@ -62,6 +65,7 @@ class Reader:
     state_dir: Path
     cache_key: bytes
     reads_users: bool = True
+    reads_names: bool = False
     alarms: AlarmConfig = AlarmConfig()  # noqa: RUF009 - frozen
     day_bytes: int = 0
 
@@ -102,6 +106,7 @@ class ChainMembership:
         failure: Why the last look failed, in a sentence; empty if it did not.
         reader: To read other blocks; None without endpoints.
         endpoints: The chain's endpoints, in the order of the settings.
+        names: Keeps the registry's names up to date, if they are wanted.
     """
 
     def __init__(
@@ -127,12 +132,15 @@ class ChainMembership:
         self._who = replace(
             reader, alarms=replace(reader.alarms, max_head_age=int(config.max_head_age))
         )
-        self._unix_time = unix_time
-        self._entropy = entropy
-        self._log = log
+        self._unix_time, self._entropy, self._log = unix_time, entropy, log
         self._session = new_session(len(config.rpc)) if config.rpc else None
-        self.endpoints = self._make_endpoints()
-        self.reader = self._make_reader() if config.rpc else None
+        self.endpoints = tuple(numbered_endpoints(config.rpc, self._session))
+        names = config.names_address() if reader.reads_names else None
+        reads_users = reader.reads_users or names is not None
+        self.reader = self._make_reader(reads_users) if config.rpc else None
+        self.names = NamesFollower(
+            self.registry, self.reader, names, (reader.state_dir, reader.cache_key), log
+        )
         self._cache = ChainCache(
             reader.state_dir, reader.cache_key, self.registry.network, log
         )
@@ -184,8 +192,7 @@ class ChainMembership:
         notes = [alarm.sentence for alarm in self.alarms]
         if self._is_frozen:
             notes.append(f"remove {self._cache.path} to begin anew")
-        if self.failure:
-            notes.append(self.failure)
+        notes += [each for each in (self.failure, self.names.failure) if each]
         return "; ".join([origin, *notes])
 
     async def start(self) -> None:
@@ -213,7 +220,9 @@ class ChainMembership:
         except (ChainReadError, DecodeError) as error:
             self._fail(str(error))
             return False
-        return await self._take(reading)
+        is_changed = await self._take(reading)
+        await self.names.look(reading)
+        return is_changed
 
     def adopt_snapshot(self, view: ChainView) -> bool:
         """Take over a view that discovery nodes have vouched for; it was verified.
@@ -267,29 +276,20 @@ class ChainMembership:
         view = self.registry.view
         if view is not None and self.registry.source is not Source.CACHED:
             self._cache.save(view)
+            self.names.save()
         if self._session is not None:
             await self._session.close()
 
     # ---- reading
 
-    def _make_endpoints(self) -> tuple[RpcEndpoint, ...]:
-        if self._session is None:
-            return ()
-        return tuple(
-            RpcEndpoint(url, self._session, name=f"endpoint {number}")
-            for number, url in enumerate(self._config.rpc, 1)
-        )
-
-    def _make_reader(self) -> ChainReader:
+    def _make_reader(self, reads_users: bool) -> ChainReader:  # noqa: FBT001
         quorum = QuorumRpc(
             self.endpoints,
             chain_id=self._config.chain_id,
             quorum=self._config.quorum,
             entropy=self._entropy,
         )
-        return ChainReader(
-            quorum, self.registry.network, reads_users=self._who.reads_users
-        )
+        return ChainReader(quorum, self.registry.network, reads_users=reads_users)
 
     async def _take(self, reading: Reading) -> bool:
         view, held = reading.view, self.registry.view
@@ -372,6 +372,7 @@ class ChainMembership:
         except RegistryRefusedError as error:
             self._log.warning("chain_cache_unusable", why=str(error))
             return False
+        self.names.load()
         return True
 
     async def _look_at_file(self) -> None:

@@ -25,9 +25,10 @@ from psp.directory.chain.proof import ProvenAccount
 from psp.directory.chain.registry import ChainRegistry
 from psp.errors import ConfigError, DecodeError
 from psp.runtime import private_files
+from psp.runtime.chain_cache import SAVE_EVERY
 from psp.runtime.chain_pages import Pages
 from psp.runtime.chain_reader import ChainReader, ContractError, Reading
-from psp.runtime.quorum import ChainReadError, QuorumRpc, Rpc
+from psp.runtime.quorum import ChainReadError, Rpc
 
 CACHE_FILE = "names"
 _MAX_CACHE_BYTES = 8 << 20
@@ -37,15 +38,13 @@ _SLOTS = (layout.NAMES_USERS, layout.NAMES_DEPOSIT, layout.NAMES_COUNT)
 class ChainNames:
     """Reads the names of one network."""
 
-    def __init__(self, rpc: QuorumRpc, reader: ChainReader, address: bytes) -> None:
+    def __init__(self, reader: ChainReader, address: bytes) -> None:
         """Name the contract; nothing is read yet.
 
         Args:
-            rpc: The chain's endpoints.
-            reader: Of the network's other contracts, for its proofs.
+            reader: Of the network's other contracts, for its endpoints and proofs.
             address: Of the contract of names, 20 bytes.
         """
-        self._rpc = rpc
         self._reader = reader
         self._address = address
         self._root = b""
@@ -113,7 +112,7 @@ class ChainNames:
                 raise DecodeError("a list of names that the chain does not hold")
             return listed
 
-        return await self._rpc.ask_any(ask, "the registered names")
+        return await self._reader.rpc.ask_any(ask, "the registered names")
 
 
 class NamesFollower:
@@ -126,8 +125,8 @@ class NamesFollower:
     def __init__(
         self,
         registry: ChainRegistry,
-        address: bytes,
-        reader: ChainNames | None,
+        reader: ChainReader | None,
+        address: bytes | None,
         cache: tuple[Path, bytes],
         log: FilteringBoundLogger,
     ) -> None:
@@ -135,23 +134,27 @@ class NamesFollower:
 
         Args:
             registry: Gets the names.
-            address: Of the contract, 20 bytes.
-            reader: Reads it; None without endpoints.
+            reader: Of the network; None without endpoints.
+            address: Of the contract, 20 bytes; None if names are not wanted.
             cache: A private directory, and a key of 32 bytes for the file there.
             log: Where to say what fails.
         """
         self.failure = ""
         self._registry = registry
         self._address = address
-        self._reader = reader
+        self._reader: ChainNames | None = None
+        if reader is not None and address is not None:
+            self._reader = ChainNames(reader, address)
         self._path = cache[0] / CACHE_FILE
         self._key = cache[1]
         self._log = log
-        self._saved: tuple[ListedName, ...] | None = None
+        self._saved = 0
 
     def load(self) -> None:
         """Give the registry the names on disk, counted by the view that it has."""
         view = self._registry.view
+        if self._address is None or view is None or view.users is None:
+            return
         try:
             data = private_files.read(self._path, _MAX_CACHE_BYTES)
             listed, timestamp = open_names(data, self._address, self._key)
@@ -160,9 +163,8 @@ class NamesFollower:
         except (DecodeError, ConfigError) as error:
             self._log.warning("names_cache_unusable", why=str(error))
             return
-        if view is not None and view.users is not None:
-            self._registry.adopt_names(read_names(listed, view.users, timestamp))
-            self._saved = listed
+        self._registry.adopt_names(read_names(listed, view.users, timestamp))
+        self._saved = timestamp
 
     async def look(self, reading: Reading) -> None:
         """Read the names at a block that was just adopted. Never fails."""
@@ -183,11 +185,14 @@ class NamesFollower:
             return
         self.failure = ""
         self._registry.adopt_names(found)
+        is_due = found.timestamp >= self._saved + SAVE_EVERY
+        if is_due or names is None or found.listed != names.listed:
+            self.save()
 
     def save(self) -> None:
         """Keep the names; a full disk must not end the following."""
         names = self._registry.names
-        if names is None or names.listed == self._saved:
+        if self._address is None or names is None or names.timestamp == self._saved:
             return
         try:
             private_files.replace(
@@ -196,4 +201,4 @@ class NamesFollower:
         except ConfigError as error:
             self._log.warning("names_not_kept", error=str(error))
             return
-        self._saved = names.listed
+        self._saved = names.timestamp

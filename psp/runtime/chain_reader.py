@@ -78,6 +78,11 @@ class ChainReader:
         self._lists = ChainLists(rpc, network)
         self._proofs = ChainProofs(rpc, network.registry)
 
+    @property
+    def rpc(self) -> QuorumRpc:
+        """The chain's endpoints."""
+        return self._rpc
+
     async def read(
         self, previous: ChainView | None = None, *, height: int | None = None
     ) -> Reading:

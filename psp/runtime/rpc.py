@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -180,6 +180,15 @@ class RpcEndpoint:
             return RpcUnavailableError(f"{self.name}: answers no JSON-RPC error")
         kept = "".join(c for c in text[: self._limits.max_message] if c.isprintable())
         return RpcError(code, kept, fault.get("data"))
+
+
+def numbered_endpoints(
+    urls: Iterable[str], session: aiohttp.ClientSession | None
+) -> Iterator[RpcEndpoint]:
+    """Yield endpoints named by their place in the settings; none without a session."""
+    for number, url in enumerate(urls, 1):
+        if session is not None:
+            yield RpcEndpoint(url, session, name=f"endpoint {number}")
 
 
 def bytes_received(endpoints: Iterable[RpcEndpoint]) -> int:

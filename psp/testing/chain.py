@@ -18,6 +18,7 @@ from psp.crypto.primitives import x25519_public
 from psp.directory.chain import layout
 from psp.directory.chain.header import BlockHeader
 from psp.directory.chain.layout import MAX_SEATS, RING, WORD, mapping_slot
+from psp.directory.chain.names import LIFETIME, NameStatus
 from psp.directory.chain.proof import EMPTY_ROOT, read_proof
 from psp.directory.chain.records import (
     ListedNode,
@@ -89,6 +90,21 @@ def user_words(
     head = _head(owner, status, 0, version) | changed << 192
     signature = key.sign(user_signing_input(network, owner, UserId(key.public)))
     return head.to_bytes(WORD) + key.public + signature
+
+
+def name_words(
+    name: str | bytes,
+    user: int,
+    *,
+    owner: bytes = OWNER,
+    status: NameStatus = NameStatus.ACTIVE,
+    version: int = 1,
+    expires: int = START + LIFETIME,
+) -> bytes:
+    """Return the words of one name's record, whatever the name."""
+    head = _head(owner, status, 0, version) | user << 192 | expires << 224
+    text = name.encode() if isinstance(name, str) else name
+    return head.to_bytes(WORD) + text.ljust(WORD, b"\0")
 
 
 def impure_signature(text: Callable[[int, bytes], bytes]) -> tuple[int, bytes, bytes]:

@@ -6,6 +6,7 @@ import pytest
 
 from discovery.contract.artefacts import NAMES, artefact
 from psp.crypto.keccak import keccak256
+from psp.directory.chain.names import CODE_HASH
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,6 +39,17 @@ def test_artefact_is_read_once_and_not_to_be_changed():
     [
         ("NodeBook", {"keeper": 0, "node_count": 1, "records": 2}),
         ("Users", {"user_count": 0, "users": 1, "nonces": 2}),
+        (
+            "Names",
+            {
+                "users": 0,
+                "deposit": 1,
+                "name_count": 2,
+                "records": 3,
+                "numbers": 4,
+                "held": 5,
+            },
+        ),
         (
             "Relays",
             {
@@ -97,6 +109,11 @@ def test_functions_have_the_selectors_that_clients_send():
     assert set(selectors["NodeBook"].values()) == NODE_BOOK
     assert set(selectors["Relays"].values()) == RELAYS
     assert set(selectors["Users"].values()) == USERS
+    assert set(selectors["Names"].values()) == NAMING
+
+
+def test_readers_know_the_code_of_the_contract_of_names():
+    assert keccak256(artefact("Names").code()) == CODE_HASH
 
 
 def signature(entry):
@@ -158,6 +175,23 @@ RELAYS = {
     "users()",
     "admin()",
     "pending_admin()",
+}
+
+NAMING = {
+    "register(bytes32,uint256)",
+    "renew(uint256)",
+    "release(uint256)",
+    "record(uint256)",
+    "versions(uint256,uint256)",
+    "page(uint256,uint256)",
+    "users()",
+    "deposit()",
+    "name_count()",
+    "numbers(bytes32)",
+    "held(uint256)",
+    "LIFETIME()",
+    "GRACE()",
+    "HOLD()",
 }
 
 USERS = {

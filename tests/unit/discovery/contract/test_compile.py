@@ -13,6 +13,8 @@ GETTERS = {
     "Relays": {"book", "users", "admin", "pending_admin"}
     | {"votes", "unbonding", "operators"},
     "Users": {"user_count", "nonces"},
+    "Names": {"users", "deposit", "name_count", "numbers", "held"}
+    | {"LIFETIME", "GRACE", "HOLD"},
 }
 """Of public variables, which have no place for documentation."""
 

@@ -1,5 +1,7 @@
 """Deployment (discovery/transactions/deploy.py); real ones are made in tests/chain."""
 
+from dataclasses import replace
+
 import pytest
 
 from discovery.transactions.answers import Receipt
@@ -41,9 +43,9 @@ class Chain:
         return Outcome(call, receipt)
 
 
-def run(chain, record, parameters=PARAMETERS):
+def run(chain, record, parameters=PARAMETERS, **options):
     async def main(_):
-        return await deploy(chain, chain, parameters, record)
+        return await deploy(chain, chain, parameters, record, **options)
 
     return run_simulation(main)
 
@@ -64,6 +66,29 @@ def test_everything_is_deployed_bound_and_recorded(tmp_path):
     assert chain.keeper == done.contracts.relays
     assert done.gas == dict.fromkeys(("users", "book", "relays", "bind"), 100)
     assert done.cost == 800
+
+
+def test_a_contract_of_names_comes_last(tmp_path):
+    chain, record = Chain(), tmp_path / "deployment.json"
+
+    done = run(chain, record, name_deposit=7)
+
+    assert chain.sent[4:] == ["deploy Names"]
+    assert done.contracts.names == b"\5" * 20
+    assert done.contracts == Deployment.load(record)
+    assert run(chain, record, name_deposit=7).gas == {}
+    assert run(chain, record).contracts == done.contracts
+
+
+def test_names_are_added_to_a_network_that_has_none(tmp_path):
+    chain, record = Chain(), tmp_path / "deployment.json"
+    before = run(chain, record).contracts
+
+    after = run(chain, record, name_deposit=7).contracts
+
+    assert before.names is None
+    assert after == replace(before, names=b"\5" * 20)
+    assert Deployment.load(record) == after
 
 
 def test_nothing_is_done_twice(tmp_path):
@@ -165,8 +190,10 @@ def test_parameters_reach_the_constructor(tmp_path):
 
     run(chain, tmp_path / "deployment.json", parameters)
 
+    run(chain, tmp_path / "deployment.json", parameters, name_deposit=7)
     wanted = deployment(
         "Relays", b"\2" * 20, b"\1" * 20, 60, 180, 7, 9, 2, False, False, 0  # noqa: FBT003
     )  # fmt: skip
     assert seen[2] == wanted
     assert seen[3] == NodeBook(b"\2" * 20).bind(b"\3" * 20)
+    assert seen[4] == deployment("Names", b"\1" * 20, 7)

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from psp.crypto.kdf import Label
 from psp.crypto.primitives import hmac_sha256
-from psp.directory.chain.cache import open_view, seal_view
+from psp.directory.chain.cache import open_names, open_view, seal_names, seal_view
+from psp.directory.chain.names import read_names, split_names
 from psp.directory.chain.records import NodeStatus
 from psp.errors import DecodeError, LocalProtocolError
-from psp.testing.chain import MemoryContracts
+from psp.testing.chain import MemoryContracts, name_words
 from psp.testing.directory import LOOPBACK
 from psp.testing.entropy import SeededEntropy
 from psp.wire.network import Network
@@ -81,3 +82,40 @@ def test_a_view_older_than_this_host_has_used_is_refused():
 def test_a_key_has_32_bytes():
     with pytest.raises(LocalProtocolError):
         seal_view(VIEW, b"short")
+
+
+# -- names
+
+ADDRESS = b"n" * 20
+LISTED = split_names(name_words("alice", 1) + name_words("bob", 2))
+NAMES = seal_names(read_names(LISTED, VIEW.users, VIEW.timestamp), ADDRESS, KEY)
+
+
+def test_names_survive():
+    assert open_names(NAMES, ADDRESS, KEY) == (LISTED, VIEW.timestamp)
+
+
+@given(st.data())
+def test_any_damage_to_names_is_refused(draw):
+    data = bytearray(NAMES)
+    data[draw.draw(st.integers(0, len(data) - 1))] ^= draw.draw(st.integers(1, 255))
+
+    with pytest.raises(DecodeError, match="has not written"):
+        open_names(bytes(data), ADDRESS, KEY)
+
+
+@given(st.binary(max_size=300))
+def test_sealed_nonsense_is_refused(payload):
+    data = hmac_sha256(KEY, Label.NAMES_CACHE + payload) + payload
+
+    with pytest.raises(DecodeError):
+        open_names(data, ADDRESS, KEY)
+
+
+def test_names_are_of_one_contract_and_no_view():
+    with pytest.raises(DecodeError, match="another contract"):
+        open_names(NAMES, b"x" * 20, KEY)
+    with pytest.raises(DecodeError, match="has not written"):
+        open_names(DATA, ADDRESS, KEY)
+    with pytest.raises(DecodeError, match="has not written"):
+        open_view(NAMES, KEY, LOOPBACK)

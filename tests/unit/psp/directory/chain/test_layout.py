@@ -16,7 +16,7 @@ from psp.errors import DecodeError
 ARTEFACTS = Path(__file__).parents[5] / "discovery" / "contract" / "artefacts"
 CONTRACTS = {
     name: json.loads((ARTEFACTS / f"{name}.json").read_text("utf-8"))
-    for name in ("NodeBook", "Users", "Relays")
+    for name in ("NodeBook", "Users", "Relays", "Names")
 }
 
 
@@ -44,6 +44,12 @@ def selector(contract, name):
         (layout.BOOK_RECORDS, "NodeBook", "records"),
         (layout.USERS_COUNT, "Users", "user_count"),
         (layout.USERS_RECORDS, "Users", "users"),
+        (layout.NAMES_USERS, "Names", "users"),
+        (layout.NAMES_DEPOSIT, "Names", "deposit"),
+        (layout.NAMES_COUNT, "Names", "name_count"),
+        (layout.NAMES_RECORDS, "Names", "records"),
+        (layout.NAMES_NUMBERS, "Names", "numbers"),
+        (layout.NAMES_HELD, "Names", "held"),
         (layout.RELAYS_PARAMS, "Relays", "params"),
         (layout.RELAYS_MIN_STAKE, "Relays", "min_stake"),
         (layout.RELAYS_BOOK, "Relays", "book"),
@@ -69,6 +75,13 @@ def test_the_book_holds_nothing_that_is_not_listed():
     }
 
 
+def test_names_hold_nothing_that_their_listing_does_not_imply():
+    assert set(CONTRACTS["Names"]["storage_layout"]) == {
+        *("users", "deposit", "name_count"),
+        *("records", "numbers", "held"),
+    }
+
+
 def test_sizes_are_those_of_the_compiler():
     assert size("Relays", "heap_meta") == size("Relays", "seeds") == layout.RING
     assert size("Relays", "seed_target") == layout.RING
@@ -86,6 +99,8 @@ def test_sizes_are_those_of_the_compiler():
         (layout.USER_COUNT, "Users", "user_count"),
         (layout.PAGE, "Users", "page"),
         (layout.VERSIONS, "Users", "versions"),
+        (layout.PAGE, "Names", "page"),
+        (layout.VERSIONS, "Names", "versions"),
         (layout.WEIGHTS, "Relays", "weights"),
     ],
 )
@@ -100,6 +115,8 @@ def test_selectors_are_those_of_the_interface(ours, contract, name):
         (layout.node_versions_call, layout.VERSIONS),
         (layout.user_page_call, layout.PAGE),
         (layout.user_versions_call, layout.VERSIONS),
+        (layout.name_page_call, layout.PAGE),
+        (layout.name_versions_call, layout.VERSIONS),
         (layout.weights_call, layout.WEIGHTS),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from psp.crypto.keys import SigningKey
+from psp.directory.chain.names import read_names, split_names
 from psp.directory.chain.records import NodeStatus
 from psp.directory.chain.registry import LIFE, ChainRegistry
 from psp.directory.chain.users import UserStatus
@@ -13,7 +14,7 @@ from psp.directory.registry import Registry, Source
 from psp.directory.trusted import Refusal, RegistryRefusedError
 from psp.errors import LocalProtocolError
 from psp.ids import NodeId
-from psp.testing.chain import MemoryContracts, user_words
+from psp.testing.chain import MemoryContracts, name_words, user_words
 from psp.testing.directory import LOOPBACK, START, SignedNetwork
 from psp.testing.entropy import SeededEntropy
 from psp.wire.network import Network
@@ -62,6 +63,8 @@ def test_without_anything_it_knows_nobody_and_has_expired():
     assert registry.random_value(TODAY) is None
     assert (registry.sequence, registry.issued, registry.expires) == (0, 0, 0)
     assert (registry.elected_at, registry.source) == (0, Source.CACHED)
+    assert not registry.knows_names
+    assert registry.user_of_name("alice") is registry.name_of(USER.public) is None
 
 
 def test_it_answers_from_the_view():
@@ -286,3 +289,75 @@ def test_the_chain_takes_over_from_the_file_for_good():
 def test_a_file_of_another_network_is_not_adopted():
     with pytest.raises(LocalProtocolError):
         ChainRegistry(Network(1, bytes(20))).adopt_file(FILES.registry())
+
+
+# -- names
+
+
+def names_at(view, *records):
+    return read_names(split_names(b"".join(records)), view.users, view.timestamp)
+
+
+def test_names_are_answered_in_any_mixture_of_letters():
+    registry = registry_with()
+    registry.adopt_names(names_at(VIEW, name_words("alice", 1)))
+
+    assert registry.knows_names
+    assert registry.user_of_name("alice") == registry.user_of_name("AliCE")
+    assert registry.user_of_name("alice") == USER.public
+    assert registry.name_of(USER.public) == "alice"
+    assert registry.name_of(SigningKey(b"v" * 32).public) is None
+
+
+@pytest.mark.parametrize("name", ["bob", "", "al ice", "\u0430lice", "alice\0"])
+def test_a_name_that_is_not_there_is_nobodys(name):
+    registry = registry_with()
+    registry.adopt_names(names_at(VIEW, name_words("alice", 1)))
+
+    assert registry.user_of_name(name) is None
+
+
+def test_a_letter_that_only_becomes_one_of_ours_does_not_count():
+    registry = registry_with()
+    registry.adopt_names(names_at(VIEW, name_words("king", 1)))
+
+    assert registry.user_of_name("KING") == USER.public
+    assert registry.user_of_name("\u212aing") is None
+
+
+def test_names_of_a_day_ago_are_known_and_older_ones_are_not():
+    registry = registry_with()
+    registry.adopt_names(names_at(VIEW, name_words("alice", 1)))
+
+    def at(seconds):
+        later = make().view(301 + seconds, VIEW.timestamp + seconds)
+        registry.adopt(later, later.timestamp)
+        return registry.knows_names, registry.user_of_name("alice")
+
+    assert at(LIFE) == (True, USER.public)
+    assert at(LIFE + 1) == (False, None)
+    assert registry.name_of(USER.public) is None
+    assert registry.names is not None
+
+
+def test_older_names_do_not_come_back():
+    registry = registry_with()
+    newer = names_at(VIEW, name_words("alice", 1))
+    registry.adopt_names(newer)
+
+    registry.adopt_names(replace(names_at(VIEW), timestamp=VIEW.timestamp - 1))
+
+    assert registry.names is newer
+
+
+def test_who_was_revoked_since_has_no_name_any_more():
+    registry = registry_with()
+    registry.adopt_names(names_at(VIEW, name_words("alice", 1)))
+    contracts = make()
+    contracts.users[0] = user_words(USER, status=UserStatus.REVOKED)
+
+    later = view_of(contracts, 301)
+    registry.adopt(later, later.timestamp)
+
+    assert registry.knows_names
+    assert registry.user_of_name("alice") is registry.name_of(USER.public) is None
