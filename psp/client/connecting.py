@@ -79,6 +79,7 @@ async def connect(
         config.state_dir,
         state.cache_key(config.state_dir / "cache.key"),
         reads_users=own is not None,
+        reads_names=True,
         alarms=AlarmConfig(own_user=own.user_id if own else None),
         day_bytes=CLIENT_DAY_BYTES,
     )
