@@ -2,28 +2,36 @@
 
 Each slot has a task: pick a point that the other slots do not use, build a circuit to
 it, register, renew every 10 minutes, ping every few seconds. When the point or a relay
-on the way dies, the slot moves to another point.
+on the way dies, the slot moves to another point. A host that runs on keys made ahead
+says some time before that they end, and stops when they have.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from psp.client.circuit import Circuit
 from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
-from psp.client.identity import ClientIdentity
+from psp.client.errors import KeysEndedError
+from psp.client.identity import Identity
 from psp.client.registration import (
     ABSENCE_LIFETIME,
     PresenceRegistration,
     announce,
+    announce_status,
     new_registration,
 )
-from psp.errors import PspError
+from psp.client.status_publisher import StatusPublisher
+from psp.client.visibility import Visibility
+from psp.errors import ConfigError, LocalProtocolError, PspError
 from psp.netdoc.node_record import NodeRecord
+from psp.netdoc.presence_record import period_at
+from psp.netdoc.presence_status import Status
 from psp.path.selection import Purpose
-from psp.units import Seconds
+from psp.units import Seconds, UnixTime
 from psp.wire.cell import Reason
 from psp.wire.presence import IntroductionAnswer
 from psp.wire.relay_message import RelayCommand
@@ -46,6 +54,9 @@ class AnnouncerConfig:
         retry_after: First pause after a failure; doubles up to ``max_retry_after``.
         max_retry_after: Longest pause.
         leave_within: How long leaving may take.
+        retry_missing: Between attempts to publish under a day whose random value was
+            not known, once it is.
+        tell_before: How long before its end somebody is told of keys made ahead.
     """
 
     slots: int = 3
@@ -55,6 +66,8 @@ class AnnouncerConfig:
     retry_after: Seconds = Seconds(0.5)
     max_retry_after: Seconds = Seconds(60.0)
     leave_within: Seconds = Seconds(2.0)
+    retry_missing: Seconds = Seconds(60.0)
+    tell_before: Seconds = Seconds(86_400.0)
 
 
 class Announcer:
@@ -62,39 +75,119 @@ class Announcer:
 
     Attributes:
         registrations: The live registration of each slot.
+        visibility: Who may find the user; see `announce_as`.
+        on_absence: Called with each registration whose signed absence was agreed to,
+            and the seconds it stands.
+        on_keys_ending: Called once with the Unix time at which the keys made ahead for
+            this host end, `AnnouncerConfig.tell_before` or less before it.
     """
 
     def __init__(
         self,
         context: ClientContext,
-        identity: ClientIdentity,
+        identity: Identity,
         circuits: CircuitBuilder,
         take_introduction: IntroductionTaker,
         config: AnnouncerConfig | None = None,
     ) -> None:
         self.config = config or AnnouncerConfig()
         self.registrations: dict[int, PresenceRegistration] = {}
+        self.visibility = Visibility.CONTACTS
+        self.on_absence: Callable[[PresenceRegistration, int], None] = lambda *_: None
+        self.on_keys_ending: Callable[[UnixTime], None] = lambda _: None
         self._context = context
         self._identity = identity
         self._circuits = circuits
         self._take_introduction = take_introduction
         self._points: dict[int, NodeRecord] = {}
         self._sequence = 0
+        self._edition = 0
+        self._has_told = self._is_leaving = False
+        self._failure: PspError | None = None
         self._changed = asyncio.Condition()
+        self._renew = asyncio.Event()
+        self._statuses = StatusPublisher(
+            self.registrations, self._publish_status, context.log
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def status(self) -> Status | None:
+        """What this user says; None while nothing ever was said."""
+        return self._statuses.status
+
     def start(self) -> None:
-        """Start one task per slot."""
+        """Start one task per slot, and one for the status.
+
+        Raises:
+            ConfigError: If this host's keys are for another network.
+            KeysEndedError: If they have ended, or have not begun.
+        """
+        self._identity.check(self._context.registry.network, self._context.unix_time())
         self._tasks = [
             asyncio.create_task(self._keep(slot), name=f"presence slot {slot}")
             for slot in range(self.config.slots)
         ]
+        self._tasks.append(
+            asyncio.create_task(self._statuses.run(), name="presence status")
+        )
+
+    async def announce_as(self, visibility: Visibility) -> None:
+        """Change who may find the user, and publish at once.
+
+        Whoever could find the user under public visibility still can for half an hour
+        after it ends.
+
+        Raises:
+            ConfigError: If this host has no keys for it, or the identity has no secret
+                that contacts could find it by.
+        """
+        if visibility is Visibility.CONTACTS and self._identity.is_public:
+            raise ConfigError(
+                "this identity is public: it has no secret for contacts; make another"
+            )
+        if visibility is Visibility.PUBLIC:
+            # Says so now, rather than at every attempt.
+            now = self._context.unix_time()
+            self._identity.day_key(
+                self._context.registry.network,
+                period_at(now),
+                self._context.entropy,
+                as_public=True,
+            )
+        if visibility is not self.visibility:
+            self.visibility = visibility
+            await self.publish_now()
+
+    async def set_status(self, text: str, capabilities: Iterable[str] = ()) -> None:
+        """Say how the user is; return once those who may find the user find it.
+
+        Args:
+            text: At most 180 bytes of UTF-8 without control characters.
+            capabilities: Names of `psp.netdoc.presence_status.CAPABILITIES`.
+
+        Raises:
+            ConfigError: If it cannot be said.
+        """
+        try:
+            status = Status.of(text, capabilities)
+        except LocalProtocolError as error:
+            raise ConfigError(str(error)) from None
+        await self._statuses.say(status)
+
+    async def publish_now(self) -> None:
+        """Renew every slot and the status at once, as after a change of secret."""
+        self._edition += 1
+        self._renew.set()
+        self._renew = asyncio.Event()
+        await self._statuses.publish_now()
 
     async def stop(self) -> None:
         """Say that the user is away, stop announcing and close the circuits.
 
         Where that cannot be said in time, the records die within 30 minutes.
         """
+        self._is_leaving = True
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.leave_within):
                 await asyncio.gather(*map(self._leave, self.registrations.values()))
@@ -102,11 +195,21 @@ class Announcer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        self._is_leaving = False
 
     async def wait_until_announced(self, points: int = 1) -> None:
-        """Return when at least ``points`` slots are announced."""
+        """Return when at least ``points`` slots are announced.
+
+        Raises:
+            KeysEndedError: If this host's keys end before.
+            ConfigError: If this host's keys do not do for what is asked.
+        """
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self.registrations) >= points)
+            await self._changed.wait_for(
+                lambda: self._failure or len(self.registrations) >= points
+            )
+            if self._failure is not None:
+                raise self._failure
 
     async def _leave(self, registration: PresenceRegistration) -> None:
         try:
@@ -116,9 +219,12 @@ class Announcer:
                 registration,
                 self._next_sequence(),
                 ABSENCE_LIFETIME,
+                visibility=self.visibility,
             )
         except PspError as error:
             self._context.log.info("absence_failed", error=str(error))
+        else:
+            self.on_absence(registration, ABSENCE_LIFETIME)
 
     async def _keep(self, slot: int) -> None:
         pause = self.config.retry_after
@@ -131,6 +237,9 @@ class Announcer:
                 try:
                     await self._announce_until_lost(slot, circuit)
                     pause = self.config.retry_after
+                except (ConfigError, KeysEndedError) as error:
+                    await self._fail(error)
+                    return
                 except PspError as error:
                     self._context.log.info("registration_failed", error=str(error))
                 finally:
@@ -138,6 +247,13 @@ class Announcer:
                     await self._forget(slot)
             await asyncio.sleep(pause * (0.5 + self._context.entropy.uniform()))
             pause = Seconds(min(pause * 2, self.config.max_retry_after))
+
+    async def _fail(self, error: PspError) -> None:
+        """Tell whoever waits that this host cannot go on."""
+        self._context.log.warning("presence_ended", error=str(error))
+        async with self._changed:
+            self._failure = error
+            self._changed.notify_all()
 
     async def _open_circuit(self, slot: int) -> Circuit:
         """Build to a point that no other slot uses, as long as there is one."""
@@ -161,24 +277,36 @@ class Announcer:
 
         circuit.serve(RelayCommand.INTRODUCTION, take)
         while circuit.is_open:
+            edition = self._edition
             stored = await announce(
-                self._context, self._identity, registration, self._next_sequence()
+                self._context,
+                self._identity,
+                registration,
+                self._next_sequence(),
+                visibility=self.visibility,
             )
             if not stored:
                 raise PresenceNotStoredError("no discovery node stored the record")
             async with self._changed:
                 self.registrations[slot] = registration
                 self._changed.notify_all()
-            await self._watch(circuit)
+            self._tell_of_end()
+            if edition == self._edition:
+                await self._watch(registration)
 
-    async def _watch(self, circuit: Circuit) -> None:
+    async def _watch(self, registration: PresenceRegistration) -> None:
         """Return at the next renewal, or when the circuit has ended or gone silent."""
         loop = asyncio.get_running_loop()
-        renew_at = loop.time() + self.config.renew_every
+        circuit, edition = registration.circuit, self._edition
+        began = loop.time()
         missed = 0
-        while loop.time() < renew_at:
-            await asyncio.wait([circuit.closed], timeout=self.config.ping_every)
-            if not circuit.is_open:
+        while self._is_leaving or loop.time() < began + self.config.renew_every:
+            await self._pause(circuit)
+            is_stale = edition != self._edition and not self._is_leaving
+            if not circuit.is_open or is_stale:
+                return
+            is_due = loop.time() >= began + self.config.retry_missing
+            if is_due and self._can_publish_more(registration):
                 return
             answer = await circuit.ping(len(circuit.path), self.config.ping_within)
             missed = 0 if answer is not None else missed + 1
@@ -186,6 +314,46 @@ class Announcer:
                 await self._circuits.blame_silence(circuit)
                 circuit.close(Reason.TIMEOUT)
                 return
+
+    async def _pause(self, circuit: Circuit) -> None:
+        """Return at the next ping, at `publish_now`, or when the circuit has ended."""
+        renewing = asyncio.ensure_future(self._renew.wait())
+        either: list[asyncio.Future[Reason] | asyncio.Future[Literal[True]]]
+        either = [circuit.closed, renewing]
+        try:
+            await asyncio.wait(
+                either,
+                timeout=self.config.ping_every,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            renewing.cancel()
+
+    def _can_publish_more(self, registration: PresenceRegistration) -> bool:
+        value = self._context.registry.random_value
+        return any(value(period) is not None for period in registration.awaited)
+
+    def _tell_of_end(self) -> None:
+        ends = self._identity.ends
+        if ends is None or self._has_told:
+            return
+        left = ends - self._context.unix_time()
+        if left <= self.config.tell_before:
+            self._has_told = True
+            self._context.log.warning("keys_end_soon", hours=round(left / 3600, 1))
+            self.on_keys_ending(ends)
+
+    async def _publish_status(
+        self, registration: PresenceRegistration, status: Status
+    ) -> int:
+        return await announce_status(
+            self._context,
+            self._identity,
+            registration,
+            self._next_sequence(),
+            status,
+            visibility=self.visibility,
+        )
 
     async def _forget(self, slot: int) -> None:
         self._points.pop(slot, None)

@@ -111,6 +111,23 @@ class Identity(Protocol):
         """
         ...
 
+    def new_secret(self, secret: bytes) -> None:
+        """Be found under another discovery secret from now on.
+
+        Raises:
+            ConfigError: If the identity key, which that needs, is elsewhere.
+        """
+        ...
+
+    def check(self, network: Network, unix_now: float) -> None:
+        """See that this host can act for the user on a network now.
+
+        Raises:
+            ConfigError: If its keys are for another network.
+            KeysEndedError: If it has no key for that time.
+        """
+        ...
+
     def contact_card(self, network: Network) -> ContactCard:
         """Return what this user gives to contacts."""
         ...
@@ -204,6 +221,13 @@ class ClientIdentity:
         """Return zeros for the grant, and the identity key's signature."""
         signer = self.signer(unix_now)
         return signer.grant, signer.sign(text)
+
+    def new_secret(self, secret: bytes) -> None:
+        """Be found under another discovery secret from now on."""
+        self.discovery_secret = secret
+
+    def check(self, network: Network, unix_now: float) -> None:
+        """See that this host can act for the user: the identity key always can."""
 
     def contact_card(self, network: Network) -> ContactCard:
         """Return what this user gives to contacts."""

@@ -1,13 +1,19 @@
-"""A user's identity on the disk: identity seed and discovery secret in one key file."""
+"""A user on the disk, in a key file: the identity itself, or keys made ahead.
+
+An identity is its seed and its discovery secret; keys made ahead (`delegation`) are told
+apart by how they begin.
+"""
 
 import asyncio
 from pathlib import Path
 
+from psp.client.delegation import DelegatedIdentity
 from psp.client.identity import ClientIdentity
 from psp.crypto.blinding import PUBLIC_SECRET, SECRET_SIZE
+from psp.crypto.kdf import Label
 from psp.crypto.keys import SigningKey
 from psp.entropy import Entropy
-from psp.errors import ConfigError
+from psp.errors import ConfigError, DecodeError
 from psp.runtime import keyfiles
 
 _SEED_SIZE = keyfiles.SEED_SIZE
@@ -49,8 +55,59 @@ async def load_identity(
     Raises:
         ConfigError: If the file is missing, open to others, damaged, or no identity.
     """
+    identity = await open_identity(
+        path, display_name=display_name, passphrase=passphrase
+    )
+    if isinstance(identity, DelegatedIdentity):
+        raise ConfigError(
+            f"{path} holds keys made ahead, this needs the identity key itself"
+        )
+    return identity
+
+
+async def open_identity(
+    path: Path, *, display_name: str = "", passphrase: str | None = None
+) -> ClientIdentity | DelegatedIdentity:
+    """Read an identity, or keys made ahead for one: what a client can run on.
+
+    Args:
+        path: The key file.
+        display_name: Of an identity; keys made ahead carry one.
+        passphrase: If the file is protected by one.
+
+    Raises:
+        ConfigError: If the file is missing, open to others, damaged, or neither.
+    """
     data = await asyncio.to_thread(keyfiles.load, path, passphrase=passphrase)
+    if data.startswith(Label.DELEGATION):
+        try:
+            return DelegatedIdentity.decode(data)
+        except DecodeError as error:
+            raise ConfigError(
+                f"{path}: {error}; make it anew with: psp user delegate"
+            ) from None
     if len(data) != _SEED_SIZE + SECRET_SIZE:
         raise ConfigError(f"{path} is the key file of something else than a user")
     key = SigningKey.from_seed(data[:_SEED_SIZE])
     return ClientIdentity(key, data[_SEED_SIZE:], display_name)
+
+
+async def create_delegation(
+    path: Path,
+    identity: DelegatedIdentity,
+    *,
+    entropy: Entropy,
+    passphrase: str | None = None,
+) -> None:
+    """Write keys made ahead to a new key file, to be taken to the host that uses them.
+
+    Raises:
+        ConfigError: If the file exists or cannot be written.
+    """
+    await asyncio.to_thread(
+        keyfiles.create,
+        path,
+        identity.encode(),
+        entropy=entropy,
+        passphrase=passphrase,
+    )

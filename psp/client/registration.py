@@ -7,21 +7,35 @@
     Alice --PUBLISH---> C   the record; C stores it in the DHT
 
 A record lives 30 minutes and is renewed every 10 over the same circuit, under both
-periods near midnight (R-PRE-1, R-PRE-3).
+periods near midnight (R-PRE-1, R-PRE-3), and for public users under both credentials.
+All of them have one sequence: whoever holds several cards of a user takes none of them
+for an old one. A status is registered for likewise, in a slot of its own.
 """
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from psp.client.circuit import Circuit
 from psp.client.context import ClientContext
-from psp.client.identity import ClientIdentity
+from psp.client.errors import KeysEndedError
+from psp.client.identity import Identity
+from psp.client.visibility import Visibility
 from psp.crypto import primitives
+from psp.crypto.blinding import Credential
 from psp.crypto.keys import verify
 from psp.errors import RemoteProtocolError
 from psp.netdoc.node_record import NodeRecord
 from psp.netdoc.presence_inner import Place, seal
 from psp.netdoc.presence_keys import DayKey
-from psp.netdoc.presence_record import RecordHead, periods_of
+from psp.netdoc.presence_record import (
+    STATUS_LIFETIME,
+    STATUS_SLOT,
+    RecordHead,
+    period_at,
+    periods_of,
+)
+from psp.netdoc.presence_status import Status, seal_status
 from psp.netdoc.registration import sign_registration
 from psp.units import UnixTime
 from psp.wire.presence import Published, Registered
@@ -43,6 +57,8 @@ class PresenceRegistration:
         tag: 16 bytes by which introductions name the user there.
         contact_private: X25519 key that introductions are sealed to.
         stored: On how many discovery nodes the newest record lies.
+        awaited: Periods that the newest record belongs to, but was not published
+            under, as their random value was not known.
     """
 
     slot: int
@@ -50,6 +66,7 @@ class PresenceRegistration:
     tag: bytes = field(repr=False)
     contact_private: bytes = field(repr=False)
     stored: int = 0
+    awaited: frozenset[int] = frozenset()
 
     @property
     def point(self) -> NodeRecord:
@@ -71,10 +88,12 @@ def new_registration(
 
 async def announce(
     context: ClientContext,
-    identity: ClientIdentity,
+    identity: Identity,
     registration: PresenceRegistration,
     sequence: int,
     lifetime: int = RECORD_LIFETIME,
+    *,
+    visibility: Visibility = Visibility.CONTACTS,
 ) -> int:
     """Register and publish, or renew; return how many discovery nodes store it.
 
@@ -84,60 +103,185 @@ async def announce(
         registration: Where, over which circuit.
         sequence: Higher than any before.
         lifetime: Seconds; `ABSENCE_LIFETIME` for a signed absence.
+        visibility: Who may find the record.
 
     Raises:
         RequestError: If the presence point refuses or is silent.
         CircuitError: If the circuit ends.
         RemoteProtocolError: If its answer does not verify.
+        KeysEndedError: If the keys on this host are over.
+        ConfigError: If they are for another network or visibility.
     """
-    issued = UnixTime(int(context.unix_time()))
-    stored = 0
-    for period in periods_of(issued, lifetime):
-        if context.registry.random_value(period) is None:
-            continue  # a period nobody can look up yet
-        day = identity.day_key(context.registry.network, period, context.entropy)
-        head = RecordHead.under(day, registration.slot, sequence, issued, lifetime)
-        on_nodes = await _announce_period(context, identity, registration, day, head)
-        stored = max(stored, on_nodes)
-    registration.stored = stored
+    network, entropy = context.registry.network, context.entropy
+
+    def sealed(face: _Face, head: RecordHead, place: Place, consent: bytes) -> bytes:
+        return seal(
+            head.encode(),
+            place,
+            consent,
+            day=face.day,
+            credential=face.credential,
+            network=network,
+            entropy=entropy,
+        )
+
+    form = _Form(registration.slot, sequence, _now(context), lifetime)
+    publisher = _Publisher(context, identity, registration, form, sealed)
+    faces, awaited = publisher.faces(visibility)
+    registration.stored, missing = await publisher.publish(faces)
+    registration.awaited = awaited | missing
+    return registration.stored
+
+
+async def announce_status(
+    context: ClientContext,
+    identity: Identity,
+    registration: PresenceRegistration,
+    sequence: int,
+    status: Status,
+    *,
+    visibility: Visibility = Visibility.CONTACTS,
+) -> int:
+    """Publish a status over a registration; return how many discovery nodes store it.
+
+    The arguments and errors are those of `announce`.
+    """
+    network, entropy = context.registry.network, context.entropy
+
+    def sealed(face: _Face, head: RecordHead, _: Place, __: bytes) -> bytes:
+        return seal_status(
+            head.encode(),
+            status,
+            day=face.day,
+            credential=face.credential,
+            network=network,
+            entropy=entropy,
+        )
+
+    form = _Form(STATUS_SLOT, sequence, _now(context), STATUS_LIFETIME)
+    publisher = _Publisher(context, identity, registration, form, sealed)
+    faces, _ = publisher.faces(visibility)
+    stored, _ = await publisher.publish(faces)
     return stored
 
 
-async def _announce_period(
-    context: ClientContext,
-    identity: ClientIdentity,
-    registration: PresenceRegistration,
-    day: DayKey,
-    head: RecordHead,
-) -> int:
-    network, circuit = context.registry.network, registration.circuit
-    place = Place(
-        registration.point.node_id,
-        primitives.x25519_public(registration.contact_private),
-        registration.tag,
-        endpoints=(),  # the point's own, as it says in its answer
-    )
-    text = sign_registration(
-        identity.user_id,
-        identity.key,
-        network=network,
-        channel=circuit.handshake_hash,
-        head=head,
-        place=place,
-    )
-    answer = Registered.decode(await circuit.request(RelayCommand.REGISTER, text))
-    consented = replace(place, endpoints=answer.endpoints)
-    consent_text = consented.consent_text(network, head.encode())
-    if not verify(place.node_id, consent_text, answer.cosignature):
-        raise RemoteProtocolError("the presence point's co-signature does not verify")
-    record = seal(
-        head.encode(),
-        consented,
-        answer.cosignature,
-        day=day,
-        credential=identity.credential,
-        network=network,
-        entropy=context.entropy,
-    )
-    published = await circuit.request(RelayCommand.PUBLISH, record)
-    return Published.decode(published).stored
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """One of the records that say the same: of one period, for those with one secret.
+
+    Attributes:
+        day: Signs it.
+        credential: Finds and opens it.
+    """
+
+    day: DayKey
+    credential: Credential = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What all faces have in common; the fields are those of `RecordHead`."""
+
+    slot: int
+    sequence: int
+    issued: UnixTime
+    lifetime: int
+
+
+_Sealer = Callable[[_Face, RecordHead, Place, bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Publisher:
+    """Publishes what a user says, under every period and credential it belongs to."""
+
+    context: ClientContext
+    identity: Identity
+    registration: PresenceRegistration
+    form: _Form
+    sealed: _Sealer
+
+    def faces(self, visibility: Visibility) -> tuple[list[_Face], frozenset[int]]:
+        """Return what to publish, and the periods that nobody can look up yet."""
+        registry, identity = self.context.registry, self.identity
+        credentials = [(identity.credential, False)]
+        if visibility is Visibility.PUBLIC and not identity.is_public:
+            credentials.append((Credential.derive(identity.user_id), True))
+        faces: list[_Face] = []
+        awaited: set[int] = set()
+        ended: KeysEndedError | None = None
+        for period in periods_of(self.form.issued, self.form.lifetime):
+            if registry.random_value(period) is None:
+                awaited.add(period)
+                continue
+            for credential, as_public in credentials:
+                try:
+                    day = identity.day_key(
+                        registry.network,
+                        period,
+                        self.context.entropy,
+                        as_public=as_public,
+                    )
+                except KeysEndedError as error:  # made ahead; others may be left
+                    ended = error
+                else:
+                    faces.append(_Face(day, credential))
+        if ended is not None and not faces:
+            raise ended
+        return faces, frozenset(awaited)
+
+    async def publish(self, faces: list[_Face]) -> tuple[int, frozenset[int]]:
+        """Publish all faces at once.
+
+        Returns:
+            The fewest discovery nodes that store one that is looked for now, and the
+            other periods of which none is stored: nodes may learn of a day later.
+        """
+        outcomes = await asyncio.gather(
+            *map(self._publish, faces), return_exceptions=True
+        )
+        stored: dict[int, int] = {}
+        for face, outcome in zip(faces, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            period = face.day.period
+            stored[period] = min(outcome, stored.get(period, outcome))
+        missing = frozenset(
+            period for period, on_nodes in stored.items() if not on_nodes
+        )
+        today = period_at(self.form.issued)
+        least = min(stored.values(), default=0)
+        return stored.get(today, least), missing - {today}
+
+    async def _publish(self, face: _Face) -> int:
+        form, circuit = self.form, self.registration.circuit
+        network = self.context.registry.network
+        head = RecordHead.under(
+            face.day, form.slot, form.sequence, form.issued, form.lifetime
+        )
+        place = Place(
+            self.registration.point.node_id,
+            primitives.x25519_public(self.registration.contact_private),
+            self.registration.tag,
+            endpoints=(),  # the point's own, as it says in its answer
+        )
+        text = sign_registration(
+            self.identity.user_id,
+            self.identity.signer(self.context.unix_time()),
+            network=network,
+            channel=circuit.handshake_hash,
+            head=head,
+            place=place,
+        )
+        answer = Registered.decode(await circuit.request(RelayCommand.REGISTER, text))
+        agreed = replace(place, endpoints=answer.endpoints)
+        consent_text = agreed.consent_text(network, head.encode())
+        if not verify(place.node_id, consent_text, answer.cosignature):
+            raise RemoteProtocolError("the presence point's co-signature is wrong")
+        record = self.sealed(face, head, agreed, answer.cosignature)
+        published = await circuit.request(RelayCommand.PUBLISH, record)
+        return Published.decode(published).stored
+
+
+def _now(context: ClientContext) -> UnixTime:
+    return UnixTime(int(context.unix_time()))

@@ -6,7 +6,7 @@
     0       8     magic "PSPKEY" 0x0D 0x0A
     8       1     version, 1
     9       1     protection: 0 plain, 1 passphrase
-    10      2     secret length, 1 … 4,096
+    10      2     secret length, 1 … 16,384
     12      4     Argon2id memory, KiB        these five are
     16      4     Argon2id iterations         zero in a plain
     20      4     Argon2id lanes              file
@@ -47,8 +47,8 @@ MAGIC = b"PSPKEY\r\n"
 """The line end shows a copy that went through a text-mode transfer."""
 
 VERSION = 1
-MAX_SECRET_SIZE = 4096
-"""Enough for any key; a bound so that a file cannot make us allocate."""
+MAX_SECRET_SIZE = 16_384
+"""Enough for a month of keys made ahead; a bound so that a file cannot make us allocate."""
 
 _HEADER = struct.Struct(">8sBBHIII16s12s")
 _CHECKSUM_SIZE = 8
@@ -91,7 +91,7 @@ def encode(
     """Return the bytes of a key file.
 
     Args:
-        secret: 1 … 4,096 bytes.
+        secret: 1 … 16,384 bytes.
         entropy: Gives salt and nonce.
         passphrase: None leaves the secret readable to whoever reads the file.
         cost: Of each guess at the passphrase.

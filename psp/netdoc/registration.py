@@ -26,7 +26,13 @@ from psp.crypto.keys import SigningKey, verify
 from psp.errors import DecodeError
 from psp.ids import NodeId, UserId
 from psp.netdoc.presence_inner import Place
-from psp.netdoc.presence_keys import CLOCK_SKEW, GRANT_SIZE, Grant, PresenceKey
+from psp.netdoc.presence_keys import (
+    CLOCK_SKEW,
+    GRANT_SIZE,
+    Grant,
+    PresenceKey,
+    UserSigner,
+)
 from psp.netdoc.presence_record import RecordHead
 from psp.wire.network import Network
 
@@ -141,7 +147,7 @@ class Registration:
 
 def sign_registration(
     identity: UserId,
-    signer: SigningKey | PresenceKey,
+    signer: SigningKey | PresenceKey | UserSigner,
     *,
     network: Network,
     channel: bytes,
@@ -152,20 +158,20 @@ def sign_registration(
 
     Args:
         identity: Who registers.
-        signer: The identity key, or a presence key certified by it.
+        signer: The identity key, a presence key certified by it, or either of them.
         network: Which network.
         channel: Handshake hash of the circuit's last hop, 32 bytes.
         head: Of the record that is to follow.
         place: The presence point, contact key and tag; its endpoints do not matter.
     """
     if isinstance(signer, PresenceKey):
-        grant, key = signer.grant.encode(), signer.key
-    else:
-        grant, key = bytes(GRANT_SIZE), signer
+        signer = UserSigner.by_presence_key(identity, signer)
+    elif isinstance(signer, SigningKey):
+        signer = UserSigner(identity, bytes(GRANT_SIZE), signer)
     keys = (place.contact_key, place.tag)
     ids = (identity, place.node_id, channel)
-    body = _LAYOUT.pack(*ids, head.encode(), *keys, grant)
-    return body + key.sign(_signed_text(network, body))
+    body = _LAYOUT.pack(*ids, head.encode(), *keys, signer.grant)
+    return body + signer.sign(_signed_text(network, body))
 
 
 def _signed_text(network: Network, body: bytes) -> bytes:

@@ -1,16 +1,25 @@
 """Keeping a user announced (psp/client/announcer.py, registration.py)."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
+
+import pytest
 
 from psp.client.announcer import Announcer, AnnouncerConfig
 from psp.client.circuit import RequestError
-from psp.client.identity import ClientIdentity
+from psp.client.delegation import DelegatedIdentity
+from psp.client.errors import KeysEndedError
+from psp.client.identity import ClientIdentity, Identity
 from psp.client.registration import ABSENCE_LIFETIME, PresenceRegistration
+from psp.client.visibility import Visibility
+from psp.crypto.blinding import PUBLIC_SECRET, Credential, blind_public
 from psp.crypto.keys import SigningKey
+from psp.errors import ConfigError
 from psp.ids import NodeId
 from psp.netdoc.presence_inner import ONLINE_LIFETIME, Place
-from psp.netdoc.presence_record import OuterRecord, parse
+from psp.netdoc.presence_record import STATUS_SLOT, OuterRecord, parse, period_at
+from psp.netdoc.presence_status import Status, open_status
 from psp.netdoc.registration import Registration
 from psp.path.selection import Purpose
 from psp.testing.client_circuits import (
@@ -25,10 +34,18 @@ from psp.testing.presence import MemoryRegistry, random_value
 from psp.testing.simloop import run_simulation
 from psp.units import Seconds
 from psp.wire.cell import Reason
-from psp.wire.presence import IntroductionStatus, Published, Registered
+from psp.wire.presence import (
+    IntroductionAnswer,
+    IntroductionStatus,
+    Published,
+    Registered,
+)
 from psp.wire.relay_message import RelayCommand
 
 NOON = EPOCH + 43_200
+ALICE = ClientIdentity.generate(SeededEntropy("alice"))
+PUBLIC_CREDENTIAL = Credential.derive(ALICE.user_id)
+ONE_SLOT = AnnouncerConfig(slots=1)
 
 
 class Points:
@@ -76,6 +93,17 @@ class Points:
             key.sign(b"other" if point in self.forging else text), endpoints
         ).encode()
 
+    def statuses(self, credential: Credential = ALICE.credential) -> list[Status]:
+        """Return what was said under a credential, the oldest first."""
+        said = [r for r in self.records if r.head.slot == STATUS_SLOT]
+        mine = [
+            r for r in said if r.head.blinded == blind_public(credential, r.head.period)
+        ]
+        return [open_status(record, credential) for record in mine]
+
+    def places(self) -> list[OuterRecord]:
+        return [r for r in self.records if r.head.slot != STATUS_SLOT]
+
     def lives(self) -> list[int]:
         return [record.head.lifetime for record in self.records]
 
@@ -84,6 +112,7 @@ def announced(
     points: Points,
     then: Callable[[Announcer, SimHub], Awaitable[object]],
     config: AnnouncerConfig | None = None,
+    identity: Identity | None = None,
 ):
     """Announce from noon on, and run ``then``."""
 
@@ -93,7 +122,7 @@ def announced(
         context = client_context(hub, points.registry)
         announcer = Announcer(
             context,
-            ClientIdentity.generate(SeededEntropy("alice")),
+            identity or ALICE,
             points.builder.as_builder(),
             busy,
             config,
@@ -104,12 +133,12 @@ def announced(
         finally:
             await announcer.stop()
 
-    return run_simulation(main)
+    return run_simulation(main, within=Seconds(4 * 86_400.0))
 
 
-async def busy(_: PresenceRegistration, data: bytes) -> IntroductionStatus:
+async def busy(_: PresenceRegistration, data: bytes) -> IntroductionAnswer:
     assert data == b"introduction"
-    return IntroductionStatus.BUSY
+    return IntroductionAnswer(IntroductionStatus.BUSY)
 
 
 def test_the_slots_use_points_that_differ_though_all_start_at_once():
@@ -271,4 +300,249 @@ def test_introductions_are_handed_on_with_their_answer():
 
     answer = announced(points, then, AnnouncerConfig(slots=1))
 
-    assert IntroductionStatus.decode(answer) is IntroductionStatus.BUSY
+    assert IntroductionAnswer.decode(answer).status is IntroductionStatus.BUSY
+
+
+def test_a_status_is_found_as_soon_as_it_is_said():
+    points = Points(3)
+
+    async def then(announcer, hub):
+        await announcer.wait_until_announced(3)
+        said = hub.unix_time()
+        await announcer.set_status("at lunch", ["audio"])
+        took = hub.unix_time() - said
+        await announcer.set_status("back")
+        return took
+
+    took = announced(points, then)
+
+    assert took < 1.0
+    first, second = points.statuses()
+    assert (first.text, first.capabilities) == ("at lunch", {"audio"})
+    assert (second.text, second.capabilities) == ("back", frozenset())
+    assert second.sequence > first.sequence
+
+
+def test_a_status_is_renewed_and_survives_the_point_it_was_said_at():
+    points = Points(4)
+
+    async def then(announcer, _):
+        await announcer.wait_until_announced(1)
+        await announcer.set_status("here")
+        for _ in range(3):
+            await asyncio.sleep(600.0)
+            lost = points.builder.opened[-1]
+            points.builder.dead = {lost.path[-1].node_id}
+            lost.close(Reason.LINK_CLOSED)
+        await asyncio.sleep(700.0)
+
+    announced(points, then, ONE_SLOT)
+
+    issued = [r.head.issued for r in points.records if r.head.slot == STATUS_SLOT]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(issued)]
+    assert len(gaps) >= 4
+    assert max(gaps) < ONLINE_LIFETIME
+
+
+def test_changes_in_quick_succession_are_bounded_and_the_last_one_counts():
+    points = Points(3)
+
+    async def then(announcer, _):
+        await announcer.wait_until_announced(3)
+        changes = [announcer.set_status(f"change {n}") for n in range(100)]
+        await asyncio.gather(*changes)
+        for number in range(100):
+            saying = asyncio.create_task(announcer.set_status(f"more {number}"))
+            await asyncio.sleep(1.0)
+        await saying
+
+    announced(points, then)
+
+    said = points.statuses()
+    assert len(said) <= 15
+    assert said[-1].text == "more 99"
+
+
+def test_a_status_that_is_taken_back_is_not_renewed():
+    points = Points(3)
+
+    async def then(announcer, _):
+        await announcer.wait_until_announced(1)
+        await announcer.set_status("")
+        await announcer.set_status("here")
+        await announcer.set_status("")
+        await asyncio.sleep(3_000.0)
+
+    announced(points, then, ONE_SLOT)
+
+    assert [status.text for status in points.statuses()] == ["here", ""]
+
+
+def test_a_status_that_cannot_be_said_is_refused_at_once():
+    points = Points(3)
+
+    async def then(announcer, _):
+        with pytest.raises(ConfigError, match="180"):
+            await announcer.set_status("x" * 181)
+
+    announced(points, then)
+
+
+def test_public_presence_is_published_under_both_secrets_with_one_sequence():
+    points = Points(3)
+
+    async def then(announcer, _):
+        await announcer.announce_as(Visibility.PUBLIC)
+        await announcer.wait_until_announced(1)
+        await announcer.set_status("open to all")
+        before = len(points.records)
+        await announcer.announce_as(Visibility.CONTACTS)
+        await asyncio.sleep(30.0)
+        return before
+
+    before = announced(points, then, ONE_SLOT)
+
+    day = period_at(NOON)
+    faces = {blind_public(c, day) for c in (ALICE.credential, PUBLIC_CREDENTIAL)}
+    for slot in (0, STATUS_SLOT):
+        heads = [r.head for r in points.records[:before] if r.head.slot == slot]
+        assert {head.blinded for head in heads} == faces
+        assert len({head.sequence for head in heads}) == 1
+    assert points.statuses(PUBLIC_CREDENTIAL)[0].text == "open to all"
+    after = [r.head for r in points.places()[2:] if r.head.lifetime == ONLINE_LIFETIME]
+    assert {head.blinded for head in after} == {blind_public(ALICE.credential, day)}
+
+
+def test_an_identity_without_a_secret_cannot_hide():
+    points = Points(3)
+    public = ClientIdentity(ALICE.key, PUBLIC_SECRET)
+
+    async def then(announcer, _):
+        with pytest.raises(ConfigError, match="no secret"):
+            await announcer.announce_as(Visibility.CONTACTS)
+
+    announced(points, then, identity=public)
+
+
+def test_a_new_secret_counts_at_once():
+    points = Points(3)
+    identity = ClientIdentity(ALICE.key, b"old" + bytes(29))
+
+    async def then(announcer, _):
+        await announcer.wait_until_announced(3)
+        identity.new_secret(b"new" + bytes(29))
+        await announcer.publish_now()
+        await asyncio.sleep(1.0)
+        return len(points.records)
+
+    count = announced(points, then, identity=identity)
+
+    blinded = blind_public(identity.credential, period_at(NOON))
+    newest = {r.head.slot: r.head for r in points.records[:count]}
+    assert {head.blinded for head in newest.values()} == {blinded}
+    assert newest.keys() == {0, 1, 2}
+
+
+def test_a_day_that_becomes_known_late_is_published_under_within_a_minute():
+    points = Points(3)
+    known: set[int] = {period_at(NOON)}
+    points.registry.random_value = lambda period: (
+        random_value(period) if period in known else None
+    )
+    tomorrow = period_at(NOON) + 1
+
+    async def then(_, __):
+        await asyncio.sleep(43_200 - 500)
+        assert {record.head.period for record in points.records} == known
+        known.add(tomorrow)
+        await asyncio.sleep(70.0)
+        return {record.head.period for record in points.records}
+
+    assert tomorrow in announced(points, then, ONE_SLOT)
+
+
+def test_who_leaves_says_where_it_was_agreed_to():
+    points = Points(4)
+    left = []
+
+    async def then(announcer, _):
+        announcer.on_absence = lambda at, lifetime: left.append((at.slot, lifetime))
+        await announcer.wait_until_announced(3)
+
+    announced(points, then)
+
+    assert sorted(left) == [(slot, ABSENCE_LIFETIME) for slot in range(3)]
+
+
+def made_ahead(days: int = 1, since: float = NOON - 1_000) -> DelegatedIdentity:
+    network = MemoryRegistry.network
+    return DelegatedIdentity.make(ALICE, network, since, days, SeededEntropy(8))
+
+
+def test_a_host_without_the_identity_key_announces_the_user():
+    points = Points(3)
+
+    async def then(announcer, _):
+        await announcer.wait_until_announced(3)
+        await announcer.set_status("from afar")
+
+    announced(points, then, identity=made_ahead())
+
+    asked = [registration for _, registration in points.registrations]
+    assert {registration.identity for registration in asked} == {ALICE.user_id}
+    assert all(r.grant is not None for r in asked)
+    assert points.statuses()[0].text == "from afar"
+
+
+def test_the_end_of_keys_is_told_a_day_before_and_is_an_error_then():
+    points = Points(3)
+    told: list[float] = []
+
+    async def then(announcer, hub):
+        announcer.on_keys_ending = lambda ends: told.append(ends - hub.unix_time())
+        await announcer.wait_until_announced(1)
+        assert told == []
+        await asyncio.sleep(2 * 86_400.0)
+        with pytest.raises(KeysEndedError, match="psp user delegate"):
+            await announcer.wait_until_announced(1)
+        return hub.unix_time()
+
+    identity = made_ahead(days=2)
+    now = announced(points, then, ONE_SLOT, identity)
+
+    (left,) = told
+    assert 86_400 - 700 <= left <= 86_400
+    ends = identity.ends
+    last = max(when for when, _ in points.registrations)
+    assert ends - 700 <= last <= ends + 120 < now
+    assert points.builder.open_for(Purpose.REGISTRATION) == []
+
+
+@pytest.mark.parametrize(
+    ("identity", "error"),
+    [
+        (made_ahead(since=NOON - 2 * 86_400), KeysEndedError),
+        (made_ahead(since=NOON + 1_000), KeysEndedError),
+    ],
+    ids=["ended", "not begun"],
+)
+def test_keys_of_another_time_are_refused_before_anything_is_sent(identity, error):
+    points = Points(3)
+
+    async def then(_, __):
+        raise AssertionError
+
+    with pytest.raises(error):
+        announced(points, then, identity=identity)
+
+    assert points.builder.opened == []
+
+
+def test_keys_that_do_not_do_for_public_presence_say_what_does():
+    points = Points(3)
+
+    async def then(announcer, _):
+        with pytest.raises(ConfigError, match="--public"):
+            await announcer.announce_as(Visibility.PUBLIC)
+
+    announced(points, then, identity=made_ahead())

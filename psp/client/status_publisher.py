@@ -1,0 +1,128 @@
+"""Keeps a user's status published: at once when it changes, anew before it ends.
+
+It goes over the circuit of one of the user's presence points, in turn, so that changes
+do not use up what one point takes from one circuit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from psp.client.registration import PresenceRegistration
+from psp.errors import PspError
+from psp.netdoc.presence_status import Status
+from psp.units import Seconds
+
+Publish = Callable[[PresenceRegistration, Status], Awaitable[int]]
+"""Publishes a status over a registration; returns how many nodes store it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusConfig:
+    """How a status is kept up.
+
+    Attributes:
+        renew_every: Between renewals; a status lives three times as long.
+        burst: Changes published at once; further ones wait until the first of so many
+            is ``burst_within`` ago, and only the last of them is published.
+        burst_within: See ``burst``.
+        retry_after: Pause after a failure, and while no point is there.
+    """
+
+    renew_every: Seconds = Seconds(600.0)
+    burst: int = 3
+    burst_within: Seconds = Seconds(30.0)
+    retry_after: Seconds = Seconds(1.0)
+
+
+class StatusPublisher:
+    """Publishes the newest status until it is cancelled."""
+
+    def __init__(
+        self,
+        registrations: dict[int, PresenceRegistration],
+        publish: Publish,
+        log: FilteringBoundLogger,
+        config: StatusConfig | None = None,
+    ) -> None:
+        """Publish nothing yet.
+
+        Args:
+            registrations: By slot, those that stand now; somebody else keeps them.
+            publish: Does it once.
+            log: Carries no status.
+            config: How often.
+        """
+        self._registrations = registrations
+        self._publish = publish
+        self._log = log
+        self._config = config or StatusConfig()
+        self._status: Status | None = None
+        self._edition = self._published = 0
+        self._changed = asyncio.Condition()
+        self._times: deque[float] = deque(maxlen=self._config.burst)
+        self._turn = 0
+
+    @property
+    def status(self) -> Status | None:
+        """What is to be said; None while nothing ever was."""
+        return self._status
+
+    async def say(self, status: Status) -> None:
+        """Publish a status, now and until the next; return once it can be found."""
+        if self._status is None and status == Status():
+            return  # there is nothing to take back
+        async with self._changed:
+            self._status = status
+            self._edition = edition = self._edition + 1
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._published >= edition)
+
+    async def publish_now(self) -> None:
+        """Publish the status once more, if there is one, without waiting for it."""
+        async with self._changed:
+            self._edition += 1
+            self._changed.notify_all()
+
+    async def run(self) -> None:
+        """Keep it published until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._status is not None)
+            if len(self._times) == self._config.burst:
+                until = self._times[0] + self._config.burst_within
+                await asyncio.sleep(max(0.0, until - loop.time()))
+            edition = self._edition
+            if not await self._publish_once():
+                await asyncio.sleep(self._config.retry_after)
+                continue
+            self._times.append(loop.time())
+            async with self._changed:
+                self._published = edition
+                self._changed.notify_all()
+                await self._wait_for_change(edition)
+
+    async def _wait_for_change(self, edition: int) -> None:
+        # An empty status has been taken back; it need not be said again.
+        renew = self._config.renew_every if self._status != Status() else None
+        try:
+            async with asyncio.timeout(renew):
+                await self._changed.wait_for(lambda: self._edition != edition)
+        except TimeoutError:
+            pass
+
+    async def _publish_once(self) -> bool:
+        registrations = [found for _, found in sorted(self._registrations.items())]
+        if not registrations or self._status is None:
+            return False
+        self._turn += 1
+        registration = registrations[self._turn % len(registrations)]
+        try:
+            return bool(await self._publish(registration, self._status))
+        except PspError as error:
+            self._log.info("status_failed", error=str(error))
+            return False
