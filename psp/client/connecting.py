@@ -13,7 +13,7 @@ from psp.client.client import Client
 from psp.client.config import ClientConfig
 from psp.client.context import ClientContext
 from psp.client.identity import Identity
-from psp.client.identity_file import load_identity
+from psp.client.identity_file import open_identity
 from psp.client.parts import ClientParts, Outfit
 from psp.client.state import ClientState
 from psp.directory.chain.alarms import AlarmConfig
@@ -69,7 +69,7 @@ async def connect(
         )
     own: Identity | None
     if isinstance(identity, Path | str):
-        own = await load_identity(Path(identity), passphrase=passphrase)
+        own = await open_identity(Path(identity), passphrase=passphrase)
     else:
         own = identity
     entropy = entropy or SystemEntropy()
