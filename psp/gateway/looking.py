@@ -1,0 +1,78 @@
+"""Look-ups over HTTP: one user, or many at once."""
+
+from collections.abc import Mapping
+
+from psp.errors import PspError
+from psp.gateway import bodies
+from psp.gateway.operations import Asked, Handler
+from psp.gateway.ports import Found, PresenceClient
+from psp.gateway.problems import Kind, ProblemError, problem_of
+from psp.gateway.whom import Whom, find_whom, is_card
+
+
+class LookingDesk:
+    """Looks users up for programs."""
+
+    def __init__(self, client: PresenceClient) -> None:
+        self._client = client
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """What this desk does, by operation."""
+        return {"look_up": self.look_up, "look_up_many": self.look_up_many}
+
+    async def look_up(self, asked: Asked) -> bodies.Presence:
+        """Look up one user.
+
+        Raises:
+            PspError: As the client does.
+        """
+        text = asked.path["id"]
+        if is_card(text):
+            raise ProblemError(Kind.CARD_IN_ADDRESS)
+        whom = await find_whom(self._client, text)
+        return _presence(whom, await self._client.lookup(whom.who))
+
+    async def look_up_many(self, asked: Asked) -> bodies.LookedUpAll:
+        """Look up many; each has an answer or a problem of its own."""
+        wanted = asked.body_as(bodies.LookUp).who
+        named: list[Whom | Exception] = []
+        for text in wanted:
+            try:
+                named.append(await find_whom(self._client, text))
+            except PspError as error:
+                named.append(error)
+        known = [whom for whom in named if isinstance(whom, Whom)]
+        found = iter(
+            await self._client.lookup_many(
+                [whom.who for whom in known], return_exceptions=True
+            )
+        )
+        return bodies.LookedUpAll(
+            [
+                _answer(whom, next(found) if isinstance(whom, Whom) else whom)
+                for whom in named
+            ]
+        )
+
+
+def _answer(whom: Whom | Exception, found: Found | Exception) -> bodies.LookedUp:
+    if isinstance(found, Exception) or isinstance(whom, Exception):
+        error = found if isinstance(found, Exception) else whom
+        assert isinstance(error, Exception)  # noqa: S101 - one of the two is
+        return bodies.LookedUp(problem=problem_of(error))
+    return bodies.LookedUp(presence=_presence(whom, found))
+
+
+def _presence(whom: Whom, found: Found) -> bodies.Presence:
+    return bodies.Presence(
+        who=whom.shown,
+        user=whom.user.hex(),
+        state=found.state.value,
+        points=len(found.points),
+        answers=found.answers,
+        issued=found.issued or None,
+        is_confirmed=found.is_confirmed,
+        status=found.status,
+        capabilities=sorted(found.capabilities),
+    )

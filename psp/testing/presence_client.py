@@ -1,0 +1,227 @@
+"""A client for tests of the gateway: nobody is asked, the test says what is known.
+
+The contact book is the real one, in a file of the test's.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psp.client.contacts import BOOK_FORM, BOOK_VERSION, ContactBook
+from psp.client.errors import UnknownContactError
+from psp.client.identity import ClientIdentity
+from psp.client.lookup import PresenceState
+from psp.client.sealed_file import SealedFile
+from psp.entropy import Entropy
+from psp.errors import ConfigError
+from psp.gateway.ports import Who
+from psp.ids import UserId
+from psp.netdoc.contact_card import ContactCard
+from psp.wire.network import Network
+
+NETWORK = Network(31337, b"\xab" * 20)
+NOW = 1_800_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class FakeFound:
+    """What a look-up learnt."""
+
+    state: PresenceState = PresenceState.UNKNOWN
+    points: tuple[object, ...] = ()
+    answers: int = 0
+    status: str = ""
+    capabilities: frozenset[str] = frozenset()
+    issued: int = 0
+    is_confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FakeEvent:
+    """What a watch tells."""
+
+    card: ContactCard
+    state: PresenceState
+    name: str | None = None
+    status: str = ""
+    capabilities: frozenset[str] = frozenset()
+    at: float = NOW
+    reason: str = "first"
+
+
+@dataclass(slots=True)
+class FakeCall:
+    """Somebody rings."""
+
+    contact: str | None = None
+    effort: int = 0
+    expires: float = NOW + 60
+    is_refused: bool = False
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def refuse(self) -> None:
+        """End it."""
+        self.is_refused = True
+        self.is_over.set()
+
+    async def ended(self) -> None:
+        """Wait for its end."""
+        await self.is_over.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class FakeMissed:
+    """Somebody called in vain."""
+
+    when: int
+    caller: UserId | None = None
+    contact: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FakeStatus:
+    """What the client is doing."""
+
+    presence_points: int
+    source: str = "trusted"
+    registry: str = "file 1 of the trusted partners, fresh"
+    directory: str = "12 of 12 relays"
+    nodes: int = 12
+
+
+class FakePresenceClient:
+    """Stands for a running client.
+
+    Attributes:
+        identity: Of the user.
+        contacts: The book.
+        known: What look-ups find, by user; others are off line.
+        refused: What a look-up of a user raises instead.
+        gate: Look-ups wait for it.
+        watches: Queues of the open watches, by number; None ends one, an error breaks it.
+        calls: Rings that the client tells.
+        missed: Missed calls.
+        announced: The last announcement; None for none.
+        fault: Raised by `status`, to stand for a fault of ours.
+    """
+
+    def __init__(
+        self, folder: Path, entropy: Entropy, *, with_identity: bool = True
+    ) -> None:
+        self.identity = (
+            ClientIdentity.generate(entropy, "Me") if with_identity else None
+        )
+        self.contacts = ContactBook(
+            SealedFile(folder / "contacts.json", b"", entropy, BOOK_FORM, BOOK_VERSION),
+            NETWORK,
+            self.identity,
+            entropy=entropy,
+            unix_time=lambda: NOW,
+        )
+        self.known: dict[UserId, FakeFound] = {}
+        self.refused: dict[UserId, Exception] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.watches: list[asyncio.Queue[FakeEvent | Exception | None]] = []
+        self.watch_refusal: Exception | None = None
+        self.calls: asyncio.Queue[FakeCall] = asyncio.Queue()
+        self.missed: list[FakeMissed] = []
+        self.announced: dict[str, object] | None = None
+        self.fault: Exception | None = None
+
+    @property
+    def me(self) -> ContactCard:
+        """The user's own card."""
+        if self.identity is None:
+            raise ConfigError("this client has no identity; give one to connect()")
+        return self.identity.contact_card(NETWORK)
+
+    async def lookup(self, who: Who, /) -> FakeFound:
+        """Return what the test says."""
+        card = who if isinstance(who, ContactCard) else who.card
+        assert card is not None  # noqa: S101
+        await self.gate.wait()
+        if card.identity in self.refused:
+            raise self.refused[card.identity]
+        return self.known.get(
+            card.identity, FakeFound(PresenceState.OFFLINE, answers=5)
+        )
+
+    async def lookup_many(
+        self, whos: Iterable[Who], *, return_exceptions: bool
+    ) -> Sequence[FakeFound | Exception]:
+        """Look each up."""
+        found: list[FakeFound | Exception] = []
+        for who in whos:
+            try:
+                found.append(await self.lookup(who))
+            except Exception as error:
+                if not return_exceptions:
+                    raise
+                found.append(error)
+        return found
+
+    @asynccontextmanager
+    async def watch(
+        self, whos: Iterable[Who]
+    ) -> AsyncIterator[AsyncIterator[FakeEvent]]:
+        """Tell what the test puts into the queue."""
+        assert list(whos)  # noqa: S101
+        if self.watch_refusal is not None:
+            raise self.watch_refusal
+        queue: asyncio.Queue[FakeEvent | Exception | None] = asyncio.Queue()
+        self.watches.append(queue)
+        yield _events(queue)
+
+    async def announce(
+        self,
+        points: int = 1,  # noqa: ARG002 - as the real one's
+        *,
+        visibility: str | None = None,
+        status: str = "",
+        capabilities: Iterable[str] = (),
+    ) -> None:
+        """Remember it."""
+        await self.gate.wait()
+        if self.identity is None:
+            raise ConfigError("this client has no identity; give one to connect()")
+        self.announced = {
+            "visibility": visibility,
+            "status": status,
+            "capabilities": sorted(capabilities),
+        }
+
+    async def withdraw(self) -> None:
+        """Forget it."""
+        self.announced = None
+
+    async def incoming(self) -> AsyncIterator[FakeCall]:
+        """Yield what the test lets ring."""
+        while True:
+            yield await self.calls.get()
+
+    def missed_calls(self) -> Sequence[FakeMissed]:
+        """Return what the test says."""
+        return self.missed
+
+    async def resolve(self, name: str) -> ContactCard:
+        """Know nobody."""
+        raise UnknownContactError(f"nobody has registered {name!r:.80}")
+
+    def status(self) -> FakeStatus:
+        """Return what the client is doing."""
+        if self.fault is not None:
+            raise self.fault
+        return FakeStatus(presence_points=3 if self.announced else 0)
+
+
+async def _events(
+    queue: asyncio.Queue[FakeEvent | Exception | None],
+) -> AsyncIterator[FakeEvent]:
+    while (event := await queue.get()) is not None:
+        if isinstance(event, Exception):
+            raise event
+        yield event
