@@ -71,15 +71,16 @@ class StoreConfig:
     """Limits of a discovery node's record store.
 
     Attributes:
-        max_keys: Locations held; when full, new ones are refused (20,000 records cost
-            20-60 MB). Whoever wants to fill it needs ten registered relays.
+        max_records: Held in all; when full, new ones are refused. 100,000 cost 80 to 95
+            MB. Whoever wants to fill it needs fifty registered relays.
         max_per_publisher: Records held from one relay.
-        sweep_interval: Seconds between searches for expired records.
+        sweep_interval: Seconds after which whoever stores a record makes the store
+            search itself for expired ones, should nobody else have.
     """
 
-    max_keys: int = 20_000
+    max_records: int = 100_000
     max_per_publisher: int = 2_000
-    sweep_interval: Seconds = Seconds(60)
+    sweep_interval: Seconds = Seconds(120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,14 @@ class DhtConfig:
 
     Attributes:
         bucket_size: k, contacts per bucket.
-        parallelism: alpha, requests under way in one look-up.
+        parallelism: alpha, requests under way in one look-up: all that will be asked
+            if everybody answers.
         replicas: r, nodes that hold a record: with half of them dead 0.4 % are lost.
         max_requests: Per look-up.
         quorum: Nodes that must agree on the newest record for a first answer.
+        voices: Nodes that must have answered for it: as many as a reader is given the
+            voices of.
+        paths: Disjoint ones of a look-up while the list is too old to be relied on.
         soft_timeout: Least seconds after which a late node's place is given on.
         hard_timeout: Seconds after which a request has failed.
         strikes: Failures in a row that cost a contact its place.
@@ -122,10 +127,12 @@ class DhtConfig:
     """
 
     bucket_size: int = 20
-    parallelism: int = 4
+    parallelism: int = 8
     replicas: int = 8
     max_requests: int = 64
     quorum: int = 3
+    voices: int = 6
+    paths: int = 3
     soft_timeout: Seconds = Seconds(0.05)
     hard_timeout: Seconds = Seconds(1.0)
     strikes: int = 2
@@ -153,15 +160,14 @@ class GatewayConfig:
     """Limits of look-ups for circuits.
 
     Attributes:
-        cache_time: Seconds a found record is given again without asking. Absence is
-            never cached: the user may just have come.
-        cache_size: Records kept; the oldest goes first.
+        kept_searches: For further requests of their circuits; the oldest goes first.
+            One takes 10 kB.
         max_lookups: Under way at once, in all; further ones are refused.
-        lookups_per_circuit: A reader asks for three slots of two periods at most.
+        lookups_per_circuit: A reader asks for the newest and four slots of two periods
+            at most.
     """
 
-    cache_time: Seconds = Seconds(20)
-    cache_size: int = 2_000
+    kept_searches: int = 1_024
     max_lookups: int = 256
     lookups_per_circuit: int = 12
 

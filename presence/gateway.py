@@ -1,39 +1,61 @@
-"""What a relay remembers for the look-ups it makes for circuits. Pure.
+"""What a relay decides about the look-ups it makes for circuits. Pure.
 
 The gateway sees a location that means nothing without the credential, and never who
-asks. It caches what was found for 20 s, so that a popular location is not counted by
-the nodes that hold it; absence is never cached, as the user may come any moment.
+asks. Nothing found is kept for others: the voices are signed for one reader's nonce, and
+each reader draws its own. All requests of one circuit under one nonce belong to one
+search, which is kept until the circuit closes.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from presence.config import GatewayConfig
-from psp.netdoc.presence_record import OuterRecord
-from psp.units import Monotonic
-from psp.wire.presence import LookupRequest
+from presence.dht.findings import LookupResult, Testimony
+from psp.netdoc.voice import VOICE_SLOTS
+from psp.wire.lookup import MAX_VOICES, LookupRequest
+
+SearchT = TypeVar("SearchT")
 
 
 @dataclass(frozen=True, slots=True)
-class _Cached:
-    record: OuterRecord
-    until: Monotonic
+class SearchKey:
+    """Which search a request belongs to.
+
+    Attributes:
+        circuit: Over which it came.
+        location: Where is looked.
+        nonce: The reader's.
+    """
+
+    circuit: int
+    location: bytes
+    nonce: bytes
+
+    @classmethod
+    def of(cls, circuit: int, request: LookupRequest) -> "SearchKey":
+        """Return the search of a request."""
+        return cls(circuit, request.location, request.nonce)
 
 
-class GatewayCache:
-    """Records found lately, and how often each circuit asked.
+class GatewaySearches(Generic[SearchT]):
+    """Searches by circuit and nonce, and how often each circuit asked.
 
-    When full, the oldest record goes first. Circuits are counted until they close;
-    there are no more of them than the relay carries.
+    Circuits are counted until they close; there are no more of them than the relay
+    carries. A circuit has at most as many searches as it may ask; when there are too
+    many in all, the oldest is forgotten, and whoever asks again begins anew.
     """
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
-        self._found: OrderedDict[LookupRequest, _Cached] = OrderedDict()
+        self._searches: OrderedDict[SearchKey, SearchT] = OrderedDict()
         self._asked: dict[int, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._searches)
+
     def admit(self, circuit: int) -> bool:
-        """Count a look-up of a circuit, or tell that it is one too many."""
+        """Count a request of a circuit, or tell that it is one too many."""
         asked = self._asked.get(circuit, 0)
         if asked >= self._config.lookups_per_circuit:
             return False
@@ -42,26 +64,55 @@ class GatewayCache:
 
     def circuit_closed(self, circuit: int) -> None:
         """Forget a circuit; any key is fine."""
-        self._asked.pop(circuit, None)
+        if self._asked.pop(circuit, None) is not None:
+            for key in [key for key in self._searches if key.circuit == circuit]:
+                del self._searches[key]
 
-    def find(
-        self, request: LookupRequest, now: Monotonic, unix_now: float
-    ) -> OuterRecord | None:
-        """Return a record found at most 20 s ago that has not ended since."""
-        cached = self._found.get(request)
-        if cached is None:
-            return None
-        if cached.until <= now or cached.record.head.expires <= unix_now:
-            del self._found[request]
-            return None
-        return cached.record
+    def get(self, key: SearchKey) -> SearchT | None:
+        """Return the search a request belongs to."""
+        return self._searches.get(key)
 
-    def keep(self, request: LookupRequest, record: OuterRecord, now: Monotonic) -> None:
-        """Remember a record, unless a newer one is held."""
-        held = self._found.pop(request, None)
-        if held is not None and held.record.head.sequence > record.head.sequence:
-            record = held.record
-        until = Monotonic(now + self._config.cache_time)
-        self._found[request] = _Cached(record, until)
-        while len(self._found) > self._config.cache_size:
-            self._found.popitem(last=False)
+    def keep(self, key: SearchKey, search: SearchT) -> None:
+        """Remember a search."""
+        self._searches[key] = search
+        if len(self._searches) > self._config.kept_searches:
+            self._searches.popitem(last=False)
+
+
+def choose_voices(result: LookupResult) -> tuple[bytes, ...]:
+    """Return the voices that help the reader most, at most six, encoded.
+
+    First those that claim nothing which nobody else knows of, then the nearest. While an
+    election is fresh either kind of members has half of the room, as far as it needs
+    that.
+    """
+    credible = _credible(result)
+    order = sorted(
+        result.testimonies,
+        key=lambda each: (_is_outlier(each, credible), each.is_doubted),
+    )
+    kinds = [
+        [each for each in order if each.is_retiring is is_retiring]
+        for is_retiring in (False, True)
+    ]
+    half = MAX_VOICES // 2
+    chosen = kinds[0][: max(half, MAX_VOICES - len(kinds[1]))]
+    chosen += kinds[1][: MAX_VOICES - len(chosen)]
+    return tuple(each.voice.encode() for each in chosen)
+
+
+def _credible(result: LookupResult) -> list[int]:
+    """Return by slot the newest sequence that a second one knows of or that was given."""
+    credible = []
+    for slot in range(VOICE_SLOTS):
+        claims = sorted(each.voice.holds(slot) for each in result.testimonies)
+        second = claims[-2] if len(claims) > 1 else 0
+        credible.append(max(second, result.sequence(slot)))
+    return credible
+
+
+def _is_outlier(testimony: Testimony, credible: list[int]) -> bool:
+    return any(
+        claim > most
+        for claim, most in zip(testimony.voice.sequences, credible, strict=True)
+    )

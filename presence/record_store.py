@@ -5,36 +5,45 @@ Rules:
 * only records that `psp.netdoc.presence_record.parse` accepts at this very location;
 * one record per location and slot, replaced by a higher sequence only;
 * a record goes when its signed life ends, whatever anybody sends;
-* at most `StoreConfig.max_keys` locations and `max_per_publisher` records per relay;
-  beyond that new ones are refused, held ones stay. Only what was handed over after an
-  election may have to give way, by the rules of `presence.shares`.
+* at most `StoreConfig.max_records` in all and `max_per_publisher` per relay; beyond
+  that new ones are refused, held ones stay. Only what was handed over after an election
+  may have to give way, by the rules of `presence.shares`.
 
 Nothing is passed on to other nodes but after an election; otherwise the publisher
-renews.
+renews. Of a record only its bytes are kept, and what is asked for is read from them:
+100,000 records take 80 MB, as objects they took 180.
 """
 
 import enum
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from presence.config import StoreConfig
 from presence.shares import Shares
 from psp.ids import NodeId
 from psp.netdoc.presence_record import (
+    HEAD_SIZE,
     RECORD_SIZE,
+    SLOTS,
     OuterRecord,
+    RecordHead,
     RecordRefusedError,
     Refusal,
-    newest,
 )
 
 Parse = Callable[[bytes, bytes, float, bytes], OuterRecord]
 """Takes raw bytes, location, Unix time, what was certified before; may refuse."""
 
-_FULL_SWEEP_INTERVAL = 1.0
+_FULL_SWEEP_INTERVAL = 10.0
 """Seconds: a full store must not search itself through for every refusal."""
 _SLOT = 1
+_CERTIFIED = slice(2, 134)
 _SEQUENCE = slice(134, 142)
+_LIFE = struct.Struct("!QI")
+_LIFE_AT = 142
+_PORTION = 2_000
+"""Locations searched in one go: 1 ms."""
 
 
 class StoreRefusal(enum.StrEnum):
@@ -50,15 +59,42 @@ class HeldRecord:
     """A record in the store.
 
     Attributes:
-        outer: The record.
+        raw: All 450 bytes, checked when they came.
         publisher: Whom it counts for.
         bringer: Who handed it over in the publisher's name; None if the publisher
             brought it.
     """
 
-    outer: OuterRecord
+    raw: bytes
     publisher: NodeId
     bringer: NodeId | None
+
+    @property
+    def slot(self) -> int:
+        """Which of the user's records it is."""
+        return self.raw[_SLOT]
+
+    @property
+    def sequence(self) -> int:
+        """Rises with every record of a slot."""
+        return int.from_bytes(self.raw[_SEQUENCE])
+
+    @property
+    def certified(self) -> bytes:
+        """Period, keys and certificate."""
+        return self.raw[_CERTIFIED]
+
+    @property
+    def expires(self) -> int:
+        """First Unix second at which it is worth nothing."""
+        issued: int
+        lifetime: int
+        issued, lifetime = _LIFE.unpack_from(self.raw, _LIFE_AT)
+        return issued + lifetime
+
+    def outer(self, location: bytes) -> OuterRecord:
+        """Return it as a reader who has checked it knows it."""
+        return OuterRecord(RecordHead.decode(self.raw[:HEAD_SIZE]), location, self.raw)
 
 
 class RecordStore:
@@ -67,7 +103,7 @@ class RecordStore:
     def __init__(self, config: StoreConfig, parse: Parse) -> None:
         self._config = config
         self._parse = parse
-        self._places: dict[bytes, dict[int, HeldRecord]] = {}
+        self._places: dict[bytes, tuple[HeldRecord, ...]] = {}
         self._shares = Shares()
         self._swept = 0.0
 
@@ -99,52 +135,49 @@ class RecordStore:
             return Refusal.SIZE
         held = self._living(location, raw[_SLOT], unix_now)
         # Repeats and replays of old records are settled without any signature.
-        if held is not None and held.outer.raw == raw:
+        if held is not None and held.raw == raw:
             return None
-        if held is not None and _sequence(raw) <= held.outer.head.sequence:
+        new = HeldRecord(raw, publisher, bringer)
+        if held is not None and new.sequence <= held.sequence:
             return StoreRefusal.OLD
-        refusal = self._no_room(location, held, (publisher, bringer), unix_now)
+        refusal = self._no_room(held, (publisher, bringer), unix_now)
         if refusal is None:
-            certified = held.outer.certified if held is not None else b""
+            certified = held.certified if held is not None else b""
             try:
-                outer = self._parse(raw, location, unix_now, certified)
+                self._parse(raw, location, unix_now, certified)
             except RecordRefusedError as refused:
                 return refused.reason
-            refusal = self._insert(HeldRecord(outer, publisher, bringer))
+            refusal = self._insert(location, new)
         return refusal
 
     def newest(
         self, location: bytes, slot: int | None, unix_now: float
-    ) -> OuterRecord | None:
-        """Return the living record of a slot, or the newest of all slots (None)."""
-        living = self.held(location, unix_now)
-        if slot is not None:
-            living = [outer for outer in living if outer.head.slot == slot]
-        return living[0] if living else None
+    ) -> HeldRecord | None:
+        """Return the living record of a slot; the newest of all places for None."""
+        for held in self.held(location, unix_now):
+            if held.slot == slot or (slot is None and held.slot < SLOTS):
+                return held
+        return None
 
-    def held(self, location: bytes, unix_now: float) -> list[OuterRecord]:
+    def held(self, location: bytes, unix_now: float) -> list[HeldRecord]:
         """Return the living records of a location, newest first."""
-        slots = self._places.get(location, {}).values()
-        return newest(held.outer for held in slots if not _is_expired(held, unix_now))
+        here = self._places.get(location, ())
+        living = [held for held in here if held.expires > unix_now]
+        living.sort(key=_age_key, reverse=True)
+        return living
 
     def locations(self) -> list[bytes]:
         """Return where something is held; what publishers brought themselves first."""
         own: list[bytes] = []
         brought_over: list[bytes] = []
-        for location, slots in self._places.items():
-            is_own = any(held.bringer is None for held in slots.values())
+        for location, here in self._places.items():
+            is_own = any(held.bringer is None for held in here)
             (own if is_own else brought_over).append(location)
         return own + brought_over
 
-    def at(self, location: bytes, unix_now: float) -> list[HeldRecord]:
-        """Return the living records of a location with whom they count for."""
-        slots = self._places.get(location, {}).values()
-        return [held for held in slots if not _is_expired(held, unix_now)]
-
     def raw_records(self) -> list[bytes]:
         """Return everything held: what a curious operator of this node could read."""
-        places = self._places.values()
-        return [held.outer.raw for slots in places for held in slots.values()]
+        return [held.raw for here in self._places.values() for held in here]
 
     def clear(self) -> None:
         """Forget everything."""
@@ -153,22 +186,32 @@ class RecordStore:
 
     def sweep(self, unix_now: float) -> None:
         """Forget expired records."""
+        for _ in self.sweep_in_portions(unix_now):
+            pass
+
+    def sweep_in_portions(self, unix_now: float) -> Iterator[None]:
+        """Forget expired records; whoever runs it may do something else in between."""
         self._swept = unix_now
-        for location in list(self._places):
-            slots = self._places[location]
-            for slot in [s for s, held in slots.items() if _is_expired(held, unix_now)]:
-                self._forget(location, slot)
+        for number, location in enumerate(list(self._places), 1):
+            for held in self._places.get(location, ()):
+                if held.expires <= unix_now:
+                    self._forget(location, held.slot)
+            if number % _PORTION == 0:
+                yield
 
     def _living(self, location: bytes, slot: int, unix_now: float) -> HeldRecord | None:
-        held = self._places.get(location, {}).get(slot)
-        if held is None or not _is_expired(held, unix_now):
+        held = self._held_in(location, slot)
+        if held is None or held.expires > unix_now:
             return held
         self._forget(location, slot)
         return None
 
+    def _held_in(self, location: bytes, slot: int) -> HeldRecord | None:
+        here = self._places.get(location, ())
+        return next((held for held in here if held.slot == slot), None)
+
     def _no_room(
         self,
-        location: bytes,
         held: HeldRecord | None,
         source: tuple[NodeId, NodeId | None],
         unix_now: float,
@@ -177,11 +220,11 @@ class RecordStore:
         is_at_limit = self._is_at_limit(held, publisher)
         if is_at_limit and self._shares.to_displace(bringer, publisher) is None:
             return StoreRefusal.QUOTA
-        if not self._lacks_place(location):
+        if not self._lacks_place(held):
             return None
         if abs(unix_now - self._swept) >= _FULL_SWEEP_INTERVAL:
             self.sweep(unix_now)
-        is_full = self._lacks_place(location)
+        is_full = self._lacks_place(held)
         if is_full and self._shares.to_displace(bringer) is None:
             return StoreRefusal.FULL
         return None
@@ -191,22 +234,20 @@ class RecordStore:
         limit = self._config.max_per_publisher
         return not is_renewal and self._shares.of(publisher) >= limit
 
-    def _lacks_place(self, location: bytes) -> bool:
-        is_known = location in self._places
-        return not is_known and len(self._places) >= self._config.max_keys
+    def _lacks_place(self, held: HeldRecord | None) -> bool:
+        return held is None and len(self._shares) >= self._config.max_records
 
-    def _insert(self, new: HeldRecord) -> StoreRefusal | None:
+    def _insert(self, location: bytes, new: HeldRecord) -> StoreRefusal | None:
         """Put a good record in its place; only such a one may displace others."""
-        location, slot = new.outer.location, new.outer.head.slot
-        held = self._places.get(location, {}).get(slot)
-        if self._is_at_limit(held, new.publisher):
+        slot = new.slot
+        if self._is_at_limit(self._held_in(location, slot), new.publisher):
             self._displace(new.bringer, new.publisher)
-        while self._lacks_place(location):
+        while self._lacks_place(self._held_in(location, slot)):
             if not self._displace(new.bringer, None):
                 return StoreRefusal.FULL
-        if slot in self._places.get(location, {}):
+        if self._held_in(location, slot) is not None:
             self._forget(location, slot)
-        self._places.setdefault(location, {})[slot] = new
+        self._places[location] = (*self._places.get(location, ()), new)
         self._shares.add((location, slot), new.publisher, new.bringer)
         return None
 
@@ -217,16 +258,15 @@ class RecordStore:
         return victim is not None
 
     def _forget(self, location: bytes, slot: int) -> None:
-        slots = self._places[location]
-        held = slots.pop(slot)
-        if not slots:
+        here = self._places[location]
+        held = next(each for each in here if each.slot == slot)
+        rest = tuple(each for each in here if each is not held)
+        if rest:
+            self._places[location] = rest
+        else:
             del self._places[location]
         self._shares.remove((location, slot), held.publisher, held.bringer)
 
 
-def _is_expired(held: HeldRecord, unix_now: float) -> bool:
-    return held.outer.head.expires <= unix_now
-
-
-def _sequence(raw: bytes) -> int:
-    return int.from_bytes(raw[_SEQUENCE])
+def _age_key(held: HeldRecord) -> tuple[int, bytes]:
+    return held.sequence, held.raw

@@ -14,20 +14,20 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from presence.config import PresenceConfig
-from presence.dht.lookup import LookupResult
 from presence.dht.members import Members
-from presence.dht.server import PresenceDht, Search
-from presence.gateway import GatewayCache
+from presence.dht.server import PresenceDht
+from presence.gateway_service import GatewayService
 from presence.introduction_service import IntroductionService
 from presence.mailbox_desk import MailboxDesk
 from presence.mailboxes import Mailboxes
 from presence.point import PresencePoint
+from presence.point_tables import TagState
 from presence.record_store import RecordStore
 from presence.stats import PresenceStats
 from presence.turns import Turns
+from presence.watch.service import WatchService
 from psp.crypto.keys import SigningKey
 from psp.directory.registry import Registry
-from psp.errors import DecodeError
 from psp.ids import NodeId
 from psp.netdoc.presence_record import OuterRecord, RecordRefusedError, parse
 from psp.netdoc.registration import RegistrationRefusal, RegistrationRefusedError
@@ -35,17 +35,18 @@ from psp.runtime.ports import CircuitPeer, CircuitPort, LinkPort, RefusedError
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import Reason
 from psp.wire.endpoint import Endpoint
-from psp.wire.presence import (
-    Found,
-    FoundState,
-    LookupRequest,
-    Published,
-)
+from psp.wire.presence import Published
 from psp.wire.relay_message import RelayCommand
+from psp.wire.watch import WatchStatus
 
 _ANSWER_WITHIN = Seconds(2.5)
 """An asker gives up after 3.3 s (SPEC.md §3); the crawl goes on behind the answer."""
 _SWEEP_INTERVAL = Seconds(60)
+_WATCH_STATUS = {
+    TagState.NONE: WatchStatus.NO_SUCH_TAG,
+    TagState.HERE: WatchStatus.HERE,
+    TagState.AWAY: WatchStatus.AWAY,
+}
 _LIMITS = {RegistrationRefusal.FULL, RegistrationRefusal.TOO_OFTEN}
 
 
@@ -56,6 +57,7 @@ class PresenceService:
         stats: What happened since the start.
         records: What this node holds as discovery node.
         mailboxes: What it keeps for users who have signed off.
+        watch: Who is told when a user comes or goes.
     """
 
     def __init__(
@@ -116,6 +118,8 @@ class PresenceService:
         )
         self._dht = PresenceDht(
             config.dht,
+            identity=identity,
+            network=registry.network,
             members=Members(registry, NodeId(identity.public), config.dht, unix_time),
             links=links,
             records=self.records,
@@ -123,8 +127,22 @@ class PresenceService:
             stats=self.stats,
             unix_time=unix_time,
         )
-        self._cache = GatewayCache(config.gateway)
-        self._searches: dict[LookupRequest, Search] = {}
+        self._gateway = GatewayService(
+            config.gateway,
+            dht=self._dht,
+            circuits=circuits,
+            stats=self.stats,
+            unix_time=unix_time,
+        )
+        self.watch = WatchService(
+            config.watch,
+            node_id=NodeId(identity.public),
+            is_relay=lambda node: registry.node(node) is not None,
+            tag_status=self._tag_status,
+            circuits=circuits,
+            links=links,
+        )
+        self._point.on_tag_changed = self.watch.changed
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -148,8 +166,9 @@ class PresenceService:
         serve = self._circuits.serve
         serve(RelayCommand.REGISTER, self._on_register)
         serve(RelayCommand.PUBLISH, self._on_publish)
-        serve(RelayCommand.LOOKUP, self._on_lookup)
+        self._gateway.start()
         self._introductions.start()
+        self.watch.start()
         self._circuits.on_circuit_closed(self._on_circuit_closed)
         self._sweeper = asyncio.create_task(self._sweep())
 
@@ -159,6 +178,7 @@ class PresenceService:
             self._sweeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._sweeper
+        await self.watch.close()
         await self._dht.close()
 
     # ---- presence point
@@ -196,66 +216,14 @@ class PresenceService:
     def _on_circuit_closed(self, circuit: int) -> None:
         self._introductions.circuit_closed(circuit)
         self._point.circuit_closed(circuit)
-        self._cache.circuit_closed(circuit)
+
+    def _tag_status(self, tag: bytes) -> WatchStatus:
+        state = self._point.tag_state(tag, self._unix_time())
+        return _WATCH_STATUS[state]
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         record = self._registry.node(NodeId(self._identity.public))
         return record.endpoints if record is not None else ()
-
-    # ---- gateway
-
-    async def _on_lookup(self, peer: CircuitPeer, data: bytes) -> bytes:
-        try:
-            request = LookupRequest.decode(data)
-        except DecodeError:
-            self.stats.requests_bad += 1
-            raise RefusedError(Reason.PROTOCOL) from None
-        if not self._cache.admit(peer.key):
-            self.stats.lookups["too_often"] += 1
-            raise RefusedError(Reason.RESOURCE_LIMIT)
-        found = await self._look_up(request)
-        self.stats.lookups[found.state.name.lower()] += 1
-        return found.encode()
-
-    async def _look_up(self, request: LookupRequest) -> Found:
-        cached = self._cache.find(request, _now(), self._unix_time())
-        if cached is not None:
-            self.stats.cache_hits += 1
-            return Found(FoundState.RECORD, cached.raw)
-        search = self._searches.get(request)
-        if search is None:
-            if len(self._searches) >= self._config.gateway.max_lookups:
-                self.stats.lookups["full"] += 1
-                raise RefusedError(Reason.RESOURCE_LIMIT)
-            search = self._begin_search(request)
-        _ = await asyncio.wait(
-            {search.crawl, search.lookup.agreed},
-            timeout=_ANSWER_WITHIN,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        return self._conclude(request, search.lookup.result())
-
-    def _begin_search(self, request: LookupRequest) -> Search:
-        search = self._dht.search(request.location, request.slot)
-        self._searches[request] = search
-
-        def finish(crawl: asyncio.Task[LookupResult]) -> None:
-            del self._searches[request]
-            if not crawl.cancelled() and crawl.exception() is None:
-                self._conclude(request, crawl.result())
-
-        search.crawl.add_done_callback(finish)
-        return search
-
-    def _conclude(self, request: LookupRequest, result: LookupResult) -> Found:
-        """Turn what a crawl knows into an answer; remember a record."""
-        record = result.record
-        # A crawl that several askers share may outlive what it found.
-        if record is not None and record.head.expires > self._unix_time():
-            self._cache.keep(request, record, _now())
-            return Found(FoundState.RECORD, record.raw)
-        is_heard = self._dht.is_heard(result)
-        return Found(FoundState.NO_RECORD if is_heard else FoundState.COULD_NOT_ASK)
 
     # ---- records
 

@@ -30,11 +30,12 @@ class Shares:
 
     def __init__(self) -> None:
         self._published: Counter[NodeId] = Counter()
+        self._total = 0
         self._in_name_of: dict[NodeId, _Brought] = {}
         self._brought: _Brought = {}
 
     def __len__(self) -> int:
-        return self._published.total()
+        return self._total
 
     def of(self, publisher: NodeId) -> int:
         """Return how many records count for a publisher."""
@@ -43,6 +44,7 @@ class Shares:
     def add(self, key: Key, publisher: NodeId, bringer: NodeId | None) -> None:
         """Count a record; ``bringer`` is None if its publisher brought it."""
         self._published[publisher] += 1
+        self._total += 1
         if bringer is not None:
             named = self._in_name_of.setdefault(publisher, {})
             named.setdefault(bringer, {})[key] = None
@@ -51,6 +53,7 @@ class Shares:
     def remove(self, key: Key, publisher: NodeId, bringer: NodeId | None) -> None:
         """Count a record no longer."""
         self._published[publisher] -= 1
+        self._total -= 1
         if not self._published[publisher]:
             del self._published[publisher]
         if bringer is None:

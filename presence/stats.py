@@ -17,12 +17,12 @@ class PresenceStats:
         notices: Missed-call notices brought, by what became of them.
         collections: Requests for notices, by what became of them.
         lookups: Answers to circuits, by state or reason of refusal.
-        cache_hits: Look-ups answered from the gateway's cache.
         stores: Records offered to this discovery node, by what became of them.
         dht_requests: Requests answered, by kind.
         dht_dropped: Requests not answered, by reason.
         dht_asked: Requests made to other nodes.
         dht_failed: Of these, without a usable answer.
+        members_blamed: Bad answers of members that counted against them, by fault.
         records_bad: Records in answers that were refused, by reason.
         requests_bad: Requests over circuits that were not well-formed.
         handovers: Changes of the list for which this node had records to hand over, by
@@ -43,12 +43,12 @@ class PresenceStats:
     notices: Counter[str] = field(default_factory=Counter)
     collections: Counter[str] = field(default_factory=Counter)
     lookups: Counter[str] = field(default_factory=Counter)
-    cache_hits: int = 0
     stores: Counter[str] = field(default_factory=Counter)
     dht_requests: Counter[str] = field(default_factory=Counter)
     dht_dropped: Counter[str] = field(default_factory=Counter)
     dht_asked: int = 0
     dht_failed: int = 0
+    members_blamed: Counter[str] = field(default_factory=Counter)
     records_bad: Counter[str] = field(default_factory=Counter)
     requests_bad: int = 0
     handovers: Counter[str] = field(default_factory=Counter)

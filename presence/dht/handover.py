@@ -2,7 +2,7 @@
 
 ::
 
-    holder --OFFER: 20 locations, and what is held there--> newcomer
+    holder --OFFER: 16 locations, and what is held there--> newcomer
            <--WANTED: what it lacks------------------------
            --HAND OVER: a record, and who published it---->     each of these
            <--STORED---------------------------------------
@@ -30,6 +30,7 @@ from kademlia.node import Node
 from presence.config import DhtConfig
 from presence.dht.members import Members
 from presence.dht.messages import (
+    HELD_SLOTS,
     MAX_OFFERED,
     Answer,
     HandOver,
@@ -42,7 +43,6 @@ from presence.dht.protocol import PresenceProtocol
 from presence.limits import Pace
 from presence.record_store import HeldRecord, RecordStore
 from presence.stats import PresenceStats
-from psp.netdoc.presence_record import SLOTS
 from psp.units import Monotonic, Seconds
 
 _REASONS = frozenset({"not_member", "stranger", "too_often"})
@@ -178,7 +178,7 @@ class HandOvers:
                     return False
                 batch = list(islice(locations, MAX_OFFERED))
                 now = self._unix_time()
-                held = [(each, self._records.at(each, now)) for each in batch]
+                held = [(each, self._records.held(each, now)) for each in batch]
                 failure = await self._offer(target, [each for each in held if each[1]])
                 if failure:
                     self._stats.handover_failed[failure] += 1
@@ -205,7 +205,7 @@ class HandOvers:
         return ""
 
     async def _give(self, target: bytes, location: bytes, held: HeldRecord) -> str:
-        message = HandOver(location, held.outer.raw, held.publisher)
+        message = HandOver(location, held.raw, held.publisher)
         answer = await self._ask(target, message)
         if not isinstance(answer, Stored):
             return _failure(answer)
@@ -222,17 +222,17 @@ class HandOvers:
 
 
 def _number(held: HeldRecord) -> tuple[int, int]:
-    return held.outer.head.slot, held.outer.head.sequence
+    return held.slot, held.sequence
 
 
 def _chosen(held: _Offered, wanted: Wanted) -> Iterable[tuple[bytes, HeldRecord]]:
     """Yield what is wanted of what was offered, each once."""
     for number in dict.fromkeys(wanted.numbers):
-        place, slot = divmod(number, SLOTS)
+        place, slot = divmod(number, HELD_SLOTS)
         if place < len(held):
             location, records = held[place]
             for each in records:
-                if each.outer.head.slot == slot:
+                if each.slot == slot:
                     yield location, each
 
 

@@ -9,7 +9,9 @@ Differs from stock's spiders:
 * only members enter, at most ``max_requests`` are asked, and no answer can break it;
 * while an election is fresh the retiring nodes are asked, too: the nearest 2 r of all
   and at least r of either kind. Then it takes voices of either kind to be sure, as the
-  newest record may lie with one of them only.
+  newest record may lie with one of them only;
+* a member that is doubted (`presence.dht.reputation`) is asked beside the others, and
+  takes nobody's place.
 """
 
 import asyncio
@@ -17,14 +19,21 @@ import enum
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from kademlia.crawling import SpiderCrawl
 from kademlia.node import Node
 
 from presence.config import DhtConfig
-from psp.netdoc.presence_record import OuterRecord, RecordRefusedError
+from presence.dht.findings import LookupResult, Reply, Testimony, Votes
+from psp.netdoc.presence_record import (
+    OuterRecord,
+    RecordRefusedError,
+    Refusal,
+    newest,
+)
+from psp.netdoc.voice import Voice
 
 ResultT = TypeVar("ResultT")
 
@@ -34,45 +43,11 @@ _SURE = 2
 """Voices after which late nodes are waited for no longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What one node's answer came to.
-
-    Attributes:
-        record: As received; nothing of it is checked.
-        contacts: Members it named.
-    """
-
-    record: bytes | None = None
-    contacts: tuple[Node, ...] = ()
-
-
 Ask = Callable[[Node], Coroutine[object, object, Reply | None]]
 """Asks one member; None counts as a failure."""
 
 Validate = Callable[[bytes], OuterRecord]
 """Raises `RecordRefusedError` for whatever is not a record of what is looked up."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookupResult:
-    """What a crawl came to.
-
-    Attributes:
-        record: The newest valid record; None if nobody had one.
-        holders: How many gave just this one.
-        answered: Nodes that did.
-        asked: Requests made.
-        bad: Records refused, by reason.
-        retiring: Retiring nodes among those that answered.
-    """
-
-    record: OuterRecord | None
-    holders: int
-    answered: int
-    asked: int
-    bad: tuple[str, ...]
-    retiring: int = 0
 
 
 class Surroundings(Protocol):
@@ -103,25 +78,6 @@ class _Pending:
     asked_at: float
 
 
-@dataclass(slots=True)
-class _Votes:
-    """Who gave which valid record."""
-
-    voters: dict[OuterRecord, set[bytes]] = field(default_factory=dict)
-
-    def add(self, record: OuterRecord, voter: bytes) -> None:
-        self.voters.setdefault(record, set()).add(voter)
-
-    def newest(self) -> OuterRecord | None:
-        return max(
-            self.voters, key=lambda each: (each.head.sequence, each.raw), default=None
-        )
-
-    def count(self) -> int:
-        newest = self.newest()
-        return len(self.voters[newest]) if newest is not None else 0
-
-
 class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
     """One crawl; use once.
 
@@ -139,6 +95,8 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
         ask: Ask,
         validate: Validate | None = None,
         is_retiring: Callable[[bytes], bool] | None = None,
+        is_doubted: Callable[[bytes], bool] | None = None,
+        taken: set[bytes] | None = None,
     ) -> None:
         """Prepare a crawl.
 
@@ -151,6 +109,9 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             validate: Checks records; None when no records are looked for.
             is_retiring: Tells by DHT id who is asked only because an election is
                 fresh; None when nobody is.
+            is_doubted: Tells by DHT id who is asked beside the others only.
+            taken: Members that crawls along disjoint paths have asked: each is asked
+                by one of them.
         """
         super().__init__(surroundings, target, [], config.replicas, config.parallelism)
         self.agreed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -160,11 +121,14 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
         self._validate = validate
         self._width = config.replicas if is_retiring is None else 2 * config.replicas
         self._is_retiring = is_retiring or _nobody
+        self._is_doubted = is_doubted or _nobody
+        self._taken = set() if taken is None else taken
         self._order: list[tuple[int, bytes]] = []
         self._nodes: dict[bytes, Node] = {}
         self._states: dict[bytes, _State] = {}
-        self._votes = _Votes()
-        self._checked: dict[bytes, OuterRecord | None] = {}
+        self._votes = Votes()
+        self._checked: dict[bytes, OuterRecord | Refusal] = {}
+        self._testimonies: dict[bytes, Testimony] = {}
         self._bad: list[str] = []
         self._pending: dict[asyncio.Task[Reply | None], _Pending] = {}
         for seed in seeds:
@@ -175,9 +139,20 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
         self._votes.add(record, voter)
         self._note_agreement()
 
+    def testify(self, voice: Voice, voter: bytes, *, is_retiring: bool) -> None:
+        """Count the voice of this node itself; `vote` for its record before."""
+        own = next((r for r, by in self._votes.voters.items() if voter in by), None)
+        self._testimonies[voter] = Testimony(voter, voice, own, is_retiring=is_retiring)
+
     def result(self) -> LookupResult:
         """Return what is known so far."""
         states = list(self._states.values())
+        doubted = Counter(
+            self._is_retiring(each)
+            for each, state in self._states.items()
+            if state is _State.ANSWERED and self._is_doubted(each)
+        )
+        target = self.node
         return LookupResult(
             self._votes.newest(),
             self._votes.count(),
@@ -185,6 +160,15 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             len(states),
             tuple(self._bad),
             self._count_answered()[True],
+            doubted[False],
+            doubted[True],
+            tuple(
+                sorted(
+                    self._testimonies.values(),
+                    key=lambda each: target.distance_to(Node(each.member)),
+                )
+            ),
+            tuple(newest(self._votes.voters)),
         )
 
     async def find(self) -> LookupResult:
@@ -211,6 +195,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             if node.id in self._states:
                 continue
             self._states[node.id] = _State.ASKED
+            self._taken.add(node.id)
             task = self._surroundings.spawn(self._ask(node))
             self._pending[task] = _Pending(node, now)
             free -= 1
@@ -218,14 +203,21 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
     def _front(self) -> list[Node]:
         """Return the nearest nodes that have neither failed nor are late."""
         front: list[Node] = []
+        width = beside = 0
         taken = {False: 0, True: 0}
         for _, each in self._order:
-            if self._states.get(each) in {_State.FAILED, _State.LATE}:
+            state = self._states.get(each)
+            if state in {_State.FAILED, _State.LATE}:
+                continue
+            if state is None and each in self._taken:
                 continue
             kind = self._is_retiring(each)
-            if len(front) < self._width or taken[kind] < self.ksize:
+            if width < self._width or taken[kind] < self.ksize:
                 front.append(self._nodes[each])
-                taken[kind] += 1
+                is_beside = beside < self.ksize and self._is_doubted(each)
+                beside += is_beside
+                width += not is_beside
+                taken[kind] += not is_beside
             elif self._width == self.ksize:
                 break
         return front
@@ -239,9 +231,28 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
 
     def _note_agreement(self) -> None:
         is_new = not self.agreed.done()
-        is_enough = self._votes.count() >= self._config.quorum
+        is_enough = self._votes.count() >= self._config.quorum and self._has_voices()
         if is_new and is_enough and self._is_either_heard(self._config.quorum):
             self.agreed.set_result(None)
+
+    def _has_voices(self) -> bool:
+        """Tell whether as many have answered as a reader is given voices of."""
+        states = list(self._states.values())
+        able = len(self._nodes) - states.count(_State.FAILED)
+        return states.count(_State.ANSWERED) >= min(self._config.voices, able)
+
+    def _is_absence_clear(self) -> bool:
+        """Tell whether almost all that should hold a record say that they do not."""
+        answered, nearest = Counter[bool](), Counter[bool]()
+        for _, each in self._order:
+            kind = self._is_retiring(each)
+            if nearest[kind] < self.ksize:
+                nearest[kind] += 1
+                answered[kind] += self._states.get(each) is _State.ANSWERED
+        return all(
+            answered[kind] >= min(self._config.voices, count)
+            for kind, count in nearest.items()
+        )
 
     def _is_either_heard(self, enough: int) -> bool:
         """Tell whether so many of either kind have answered, where so many may."""
@@ -264,6 +275,8 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             return False
         if self._validate is None:
             return True
+        if not self._votes.voters:
+            return self._is_absence_clear()
         return self._votes.count() >= _SURE and self._is_either_heard(_SURE)
 
     def _patience(self) -> float | None:
@@ -290,22 +303,38 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
             self._states[node.id] = _State.FAILED
             return
         self._states[node.id] = _State.ANSWERED
+        record = refusal = None
         if reply.record is not None and self._validate is not None:
-            self._take_record(node, reply.record, self._validate)
+            judged = self._check(reply.record, self._validate)
+            if isinstance(judged, OuterRecord):
+                record = judged
+                self.vote(record, node.id)
+            else:
+                refusal = judged
+        if reply.voice is not None:
+            self._testimonies[node.id] = Testimony(
+                node.id,
+                reply.voice,
+                record,
+                refusal=refusal,
+                is_retiring=self._is_retiring(node.id),
+                is_doubted=self._is_doubted(node.id),
+            )
         for contact in reply.contacts:
             self._add(contact)
         self._note_agreement()
 
-    def _take_record(self, node: Node, raw: bytes, validate: Validate) -> None:
-        if raw not in self._checked:
+    def _check(self, raw: bytes, validate: Validate) -> OuterRecord | Refusal:
+        """Return the record, or why it is none; each is verified once."""
+        judged = self._checked.get(raw)
+        if judged is None:
             try:
-                self._checked[raw] = validate(raw)
+                judged = validate(raw)
             except RecordRefusedError as refused:
-                self._checked[raw] = None
-                self._bad.append(refused.reason)
-        record = self._checked[raw]
-        if record is not None:
-            self.vote(record, node.id)
+                judged = refused.reason
+                self._bad.append(judged)
+            self._checked[raw] = judged
+        return judged
 
     def _add(self, node: Node) -> None:
         if node.id not in self._nodes:

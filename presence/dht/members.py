@@ -38,6 +38,7 @@ class Members:
         self._registry = registry
         self._unix_time = unix_time
         self._tenure = Tenure(own, config)
+        self._replicas = config.replicas
         self._sequence: int | None = None
         self._retiring: frozenset[NodeId] = frozenset()
         self._retiring_until = float("inf")
@@ -100,6 +101,11 @@ class Members:
         return self._tenure.is_settling(self._unix_time())
 
     @property
+    def is_outdated(self) -> bool:
+        """Whether the list is older than anybody may rely on."""
+        return self._unix_time() >= self._registry.expires
+
+    @property
     def is_changing(self) -> bool:
         """Whether records may still be handed over."""
         self._refresh()
@@ -159,6 +165,12 @@ class Members:
         """Tell whether we are one of the ``count`` elected nearest to a location."""
         self._refresh()
         return self.own_id in self._elected_circle.nearest(location, count)
+
+    def is_near(self, contact_id: bytes, location: bytes) -> bool:
+        """Tell whether an elected member is to hold what lies at a location."""
+        self._refresh()
+        nearest = self._elected_circle.nearest(location, self._replicas)
+        return contact_id in nearest
 
     def was_among_nearest(self, location: bytes, count: int) -> bool:
         """Tell the same of the last list that we were on."""

@@ -8,17 +8,23 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from psp.crypto.keys import SIGNATURE_SIZE
 from psp.errors import DecodeError
-from psp.ids import NODE_ID_SIZE
-from psp.netdoc.presence_record import LOCATION_SIZE, RECORD_SIZE, SLOTS
+from psp.ids import NODE_ID_SIZE, NodeId
+from psp.netdoc.presence_record import LOCATION_SIZE, RECORD_SIZE
+from psp.netdoc.voice import SHORT_ID_SIZE, VOICE_SLOTS, Voice
+from psp.units import UnixTime
+from psp.wire.lookup import LOOKUP_NONCE_SIZE
 
 MAX_MESSAGE = 1_183
 """Bytes that one SERVICE cell carries."""
 ANSWER_NODES = 8
 """Node ids per answer."""
 MAX_REASON = 16
-MAX_OFFERED = 20
-"""Locations per offer: each takes up to 57 bytes."""
+MAX_OFFERED = 16
+"""Locations per offer: each takes up to 68 bytes."""
+HELD_SLOTS = VOICE_SLOTS
+"""Three places and the status."""
 
 DhtId = Annotated[
     bytes, msgspec.Meta(min_length=LOCATION_SIZE, max_length=LOCATION_SIZE)
@@ -26,18 +32,28 @@ DhtId = Annotated[
 RecordBytes = Annotated[
     bytes, msgspec.Meta(min_length=RECORD_SIZE, max_length=RECORD_SIZE)
 ]
-Slot = Annotated[int, msgspec.Meta(ge=0, lt=SLOTS)]
-SlotWanted = Literal[0, 1, 2, 255]
-"""A slot, or `psp.wire.presence.ANY_SLOT`."""
+NonceBytes = Annotated[
+    bytes, msgspec.Meta(min_length=LOOKUP_NONCE_SIZE, max_length=LOOKUP_NONCE_SIZE)
+]
+SignatureBytes = Annotated[
+    bytes, msgspec.Meta(min_length=SIGNATURE_SIZE, max_length=SIGNATURE_SIZE)
+]
+Slot = Annotated[int, msgspec.Meta(ge=0, lt=HELD_SLOTS)]
+SlotWanted = Literal[0, 1, 2, 3, 255]
+"""A slot, or `psp.wire.lookup.ANY_SLOT`."""
 Sequence = Annotated[int, msgspec.Meta(ge=0)]
+"""MessagePack has none above 64 bits."""
+Time = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 NodeList = Annotated[tuple[DhtId, ...], msgspec.Meta(max_length=ANSWER_NODES)]
-HeldList = Annotated[tuple[tuple[Slot, Sequence], ...], msgspec.Meta(max_length=SLOTS)]
+HeldList = Annotated[
+    tuple[tuple[Slot, Sequence], ...], msgspec.Meta(max_length=HELD_SLOTS)
+]
 Offered = Annotated[
     tuple[tuple[DhtId, HeldList], ...], msgspec.Meta(max_length=MAX_OFFERED)
 ]
-WantedNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_OFFERED * SLOTS)]
+WantedNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_OFFERED * HELD_SLOTS)]
 WantedList = Annotated[
-    tuple[WantedNumber, ...], msgspec.Meta(max_length=MAX_OFFERED * SLOTS)
+    tuple[WantedNumber, ...], msgspec.Meta(max_length=MAX_OFFERED * HELD_SLOTS)
 ]
 PublisherId = Annotated[
     bytes, msgspec.Meta(min_length=NODE_ID_SIZE, max_length=NODE_ID_SIZE)
@@ -66,15 +82,17 @@ class FindNode(
 class FindValue(
     msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown_fields=True
 ):
-    """Which record have you here?
+    """Which record have you here, and do you sign that it is all you have?
 
     Attributes:
         location: 20 bytes.
-        slot: 0 … 2, or 255 for the newest.
+        slot: 0 … 3, or 255 for the newest that says where the user is.
+        nonce: The reader's, which the signature covers: 16 bytes.
     """
 
     location: DhtId
     slot: SlotWanted
+    nonce: NonceBytes
 
 
 class Store(
@@ -97,7 +115,7 @@ class Offer(
     """Which of these records do you lack? The sender's turn as their holder is over.
 
     Attributes:
-        offered: Locations, and slot and sequence of what is held there; at most 20.
+        offered: Locations, and slot and sequence of what is held there; at most 16.
     """
 
     offered: Offered
@@ -144,13 +162,27 @@ class Value(
 
     Attributes:
         record: 450 bytes, or None.
-        held: Slot and sequence of every record held here; a hint, as anybody may lie.
+        held: Slot and sequence of every record held here.
         nodes: DHT ids nearer to the location, at most 8.
+        time: Of the node's clock, Unix seconds.
+        signature: The node's over question, time and sequences (`psp.netdoc.voice`).
     """
 
     record: RecordBytes | None
     held: HeldList
     nodes: NodeList
+    time: Time
+    signature: SignatureBytes
+
+    def voice(self, node_id: NodeId) -> Voice:
+        """Return what this node says; the caller verifies it."""
+        sequences = dict(self.held)
+        return Voice(
+            node_id[:SHORT_ID_SIZE],
+            UnixTime(self.time),
+            tuple(sequences.get(slot, 0) for slot in range(HELD_SLOTS)),
+            self.signature,
+        )
 
 
 class Stored(
@@ -171,7 +203,7 @@ class Wanted(
     """Those.
 
     Attributes:
-        numbers: 3 x place of the location in the offer + slot, at most 60.
+        numbers: 4 x place of the location in the offer + slot, at most 64.
     """
 
     numbers: WantedList

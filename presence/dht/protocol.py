@@ -7,7 +7,7 @@ who the link says, whatever the message claims.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import NoReturn, TypeVar
 
 from kademlia.node import Node
@@ -17,6 +17,7 @@ from presence.config import DhtConfig
 from presence.dht.members import Members
 from presence.dht.messages import (
     ANSWER_NODES,
+    HELD_SLOTS,
     Answer,
     FindNode,
     FindValue,
@@ -35,17 +36,21 @@ from presence.dht.messages import (
     decode_request,
     encode,
 )
+from presence.dht.reputation import Fault, Reputations
 from presence.dht.storage import ShutStorage
 from presence.dht.table import PresenceTable
 from presence.limits import TokenBuckets
-from presence.record_store import RecordStore
+from presence.record_store import HeldRecord, RecordStore
 from presence.stats import PresenceStats
+from psp.crypto.keys import SigningKey
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import NodeId
 from psp.netdoc.presence_record import SLOTS, OuterRecord
+from psp.netdoc.voice import Question, Voice
 from psp.runtime.ports import LinkPort
 from psp.units import Monotonic, Seconds
-from psp.wire.presence import ANY_SLOT
+from psp.wire.lookup import ANY_SLOT
+from psp.wire.network import Network
 
 DHT_SERVICE = 1
 """Number of the DHT in SERVICE cells (SPEC.md §2)."""
@@ -65,12 +70,15 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
         misplaced: Locations where something was stored with us that others should
             hold, too, by the list that we know: `presence.dht.handover` passes it on.
             No more of them than the store holds.
+        reputations: Who gave bad answers lately.
     """
 
     def __init__(
         self,
         config: DhtConfig,
         *,
+        identity: SigningKey,
+        network: Network,
         members: Members,
         links: LinkPort,
         records: RecordStore,
@@ -79,7 +87,10 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
     ) -> None:
         super().__init__(Node(members.own_id), ShutStorage(records), config.bucket_size)
         self.router = PresenceTable(self, config.bucket_size, self.source_node)
+        self.reputations = Reputations(config.max_peers)
         self._config = config
+        self._identity = identity
+        self._network = network
         self._members = members
         self._links = links
         self._records = records
@@ -246,12 +257,21 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
 
     def _find_value(self, request: FindValue, contact: Node | None) -> Value:
         held = self._records.held(request.location, self._unix_time())
-        wanted = [
-            outer for outer in held if request.slot in {ANY_SLOT, outer.head.slot}
-        ]
-        slots = tuple((outer.head.slot, outer.head.sequence) for outer in held)
-        near = self._near(request.location, contact)
-        return Value(wanted[0].raw if wanted else None, slots, near)
+        wanted = next((each for each in held if _is_wanted(each, request.slot)), None)
+        question = Question(self._network, request.location, request.nonce)
+        voice = self._voice(question, held)
+        return Value(
+            wanted.raw if wanted else None,
+            tuple((each.slot, each.sequence) for each in held),
+            self._near(request.location, contact),
+            voice.time,
+            voice.signature,
+        )
+
+    def _voice(self, question: Question, held: Iterable[HeldRecord]) -> Voice:
+        newest = {each.slot: each.sequence for each in held}
+        sequences = [newest.get(slot, 0) for slot in range(HELD_SLOTS)]
+        return Voice.of(self._identity, question, self._unix_time(), sequences)
 
     def _store(self, peer: NodeId, request: Store, now: Monotonic) -> str:
         if not self._members.is_registered(peer):
@@ -306,10 +326,10 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
             if self._is_far(location):
                 continue
             held = self._records.held(location, now)
-            newest = {outer.head.slot: outer.head.sequence for outer in held}
+            newest = {each.slot: each.sequence for each in held}
             for slot, sequence in offered:
                 if sequence > newest.get(slot, -1):
-                    yield SLOTS * place + slot
+                    yield HELD_SLOTS * place + slot
 
     def _near(self, target: bytes, contact: Node | None) -> tuple[bytes, ...]:
         near = self.router.find_neighbors(Node(target), ANSWER_NODES, contact)
@@ -319,5 +339,30 @@ class PresenceProtocol(KademliaProtocol):  # type: ignore[misc]  # no types
 
     def own_record(self, location: bytes, slot: int) -> OuterRecord | None:
         """Return what this node holds itself: one voice among others."""
-        wanted = None if slot == ANY_SLOT else slot
-        return self._records.newest(location, wanted, self._unix_time())
+        held = self._records.held(location, self._unix_time())
+        wanted = next((each for each in held if _is_wanted(each, slot)), None)
+        return wanted.outer(location) if wanted else None
+
+    def own_voice(self, question: Question) -> Voice:
+        """Return what this node says itself."""
+        held = self._records.held(question.location, self._unix_time())
+        return self._voice(question, held)
+
+    def is_doubted(self, contact_id: bytes) -> bool:
+        """Tell whether a member has given bad answers lately."""
+        now = Monotonic(asyncio.get_running_loop().time())
+        return self.reputations.is_doubted(contact_id, now)
+
+    def note_bad(self, reasons: Iterable[str]) -> None:
+        """Count records in answers that were refused."""
+        self._stats.records_bad.update(reasons)
+
+    def blame(self, contact_id: bytes, fault: Fault) -> None:
+        """Note a bad answer of a member."""
+        now = Monotonic(asyncio.get_running_loop().time())
+        if self.reputations.blame(contact_id, fault, now):
+            self._stats.members_blamed[fault] += 1
+
+
+def _is_wanted(held: HeldRecord, slot: int) -> bool:
+    return held.slot == slot or (slot == ANY_SLOT and held.slot < SLOTS)

@@ -12,30 +12,26 @@ what the retiring hold to the elected.
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
-from typing import NoReturn, cast
+from typing import NoReturn
 
 from kademlia.network import Server
 from kademlia.node import Node
 
 from presence.config import DhtConfig
+from presence.dht.findings import LookupResult, Reply
 from presence.dht.handover import HandOvers
-from presence.dht.lookup import Lookup, LookupResult, Reply
+from presence.dht.lookup import Lookup
 from presence.dht.members import Members
-from presence.dht.messages import FindValue, SlotWanted, Store, Stored, Value
+from presence.dht.messages import Store, Stored
 from presence.dht.protocol import DHT_SERVICE, FAR_FACTOR, PresenceProtocol
+from presence.dht.search import Parse, Search
 from presence.record_store import RecordStore
 from presence.stats import PresenceStats
+from psp.crypto.keys import SigningKey
 from psp.errors import LocalProtocolError
-from psp.netdoc.presence_record import (
-    OuterRecord,
-    RecordRefusedError,
-    Refusal,
-)
+from psp.netdoc.voice import Question
 from psp.runtime.ports import LinkPort
-from psp.wire.presence import ANY_SLOT
-
-Parse = Callable[[bytes, bytes], OuterRecord]
-"""Takes raw bytes and the location they must belong to; may refuse."""
+from psp.wire.network import Network
 
 
 async def _all(
@@ -47,19 +43,6 @@ async def _all(
 def _shut(*args: object, **settings: object) -> NoReturn:
     del args, settings
     raise LocalProtocolError("this part of stock kademlia is not used")
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """A look-up under way.
-
-    Attributes:
-        lookup: To read what is known so far, and to wait for a quorum.
-        crawl: Ends with the final result.
-    """
-
-    lookup: Lookup
-    crawl: "asyncio.Task[LookupResult]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +73,8 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         self,
         config: DhtConfig,
         *,
+        identity: SigningKey,
+        network: Network,
         members: Members,
         links: LinkPort,
         records: RecordStore,
@@ -101,6 +86,8 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
 
         Args:
             config: Parameters.
+            identity: Of this node; signs for what it holds.
+            network: Which network.
             members: Who is elected.
             links: Carries the messages.
             records: What this node holds for others.
@@ -110,6 +97,8 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         """
         protocol = PresenceProtocol(
             config,
+            identity=identity,
+            network=network,
             members=members,
             links=links,
             records=records,
@@ -121,6 +110,7 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         )
         self.protocol = protocol
         self._config = config
+        self._network = network
         self._members = members
         self._links = links
         self._records = records
@@ -154,17 +144,18 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
     def is_heard(self, result: LookupResult) -> bool:
         """Tell whether enough members answered to say that there is no record.
 
-        Our own store is one voice; in a small network all voices are enough. After an
+        Our own store is one voice; in a small network all voices are enough; doubted
+        members have none. After an
         election the retiring members must say so, too, unless most members have
         stayed; and theirs is enough while publications go to them as well, as many of
         the elected may not know that they are.
         """
         members, quorum = self._members, self._config.quorum
-        voices = result.answered - result.retiring + members.is_elected
+        voices = result.answered - result.retiring + members.is_elected - result.doubted
         is_heard = voices >= min(quorum, len(members)) > 0
         if 2 * members.retiring_count < len(members) or not members.retiring_count:
             return is_heard
-        voices = result.retiring + members.is_retiring
+        voices = result.retiring + members.is_retiring - result.doubted_retiring
         is_heard |= members.is_settling
         return is_heard and voices >= min(quorum, members.retiring_count)
 
@@ -178,44 +169,16 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         """End everything under way."""
         await self.protocol.close()
 
-    def search(self, location: bytes, slot: int = ANY_SLOT) -> Search:
-        """Begin to look a record up; our own store is one voice, never a short cut."""
-        quorum = min(self._config.quorum, max(len(self._members), 1))
-        question = FindValue(location, cast("SlotWanted", slot))
-
-        async def ask(contact: Node) -> Reply | None:
-            answer = await self.protocol.request(contact, question)
-            if not isinstance(answer, Value):
-                return None
-            found = map(self._members.contact, answer.nodes)
-            return Reply(answer.record, tuple(node for node in found if node))
-
-        def validate(raw: bytes) -> OuterRecord:
-            outer = self._parse(raw, location)
-            if slot not in {ANY_SLOT, outer.head.slot}:
-                raise RecordRefusedError(Refusal.FORM)
-            return outer
-
-        target = Node(location)
-        config = replace(self._config, quorum=quorum)
-        is_retiring = None
-        if self._members.retiring_count:
-            # Twice as many are asked: in the same time.
-            config = replace(config, parallelism=2 * config.parallelism)
-            is_retiring = self._members.is_retiring_contact
-        lookup = Lookup(
-            self.protocol,
-            target,
-            self._seeds(target),
-            config=config,
-            ask=ask,
-            validate=validate,
-            is_retiring=is_retiring,
+    def search(self, location: bytes, nonce: bytes) -> Search:
+        """Begin to look for records; our own store is one voice, never a short cut."""
+        return Search(
+            Question(self._network, location, nonce),
+            config=self._config,
+            protocol=self.protocol,
+            members=self._members,
+            parse=self._parse,
+            unix_time=self._unix_time,
         )
-        own = self.protocol.own_record(location, slot)
-        if own is not None:
-            lookup.vote(own, self._members.own_id)
-        return Search(lookup, self.protocol.spawn(self._crawl(lookup)))
 
     def publish(self, location: bytes, record: bytes) -> "Publication":
         """Begin to store a record on the r nearest members.
@@ -251,25 +214,21 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
 
         wanted = max(wanted, 1)
         config = replace(self._config, replicas=wanted, parallelism=wanted)
-        return Lookup(self.protocol, Node(location), nearest, config=config, ask=ask)
-
-    def _seeds(self, target: Node) -> list[Node]:
-        # More than will be asked: they take the places of those who do not answer.
-        width = FAR_FACTOR * self._config.replicas
-        listed = self._members.nearest(target.id, width)
-        retiring = self._members.nearest_retiring(target.id, width)
-        return listed + retiring + self.protocol.router.find_neighbors(target)
-
-    async def _crawl(self, lookup: Lookup) -> LookupResult:
-        result = await lookup.find()
-        self._stats.records_bad.update(result.bad)
-        return result
+        return Lookup(
+            self.protocol,
+            Node(location),
+            nearest,
+            config=config,
+            ask=ask,
+            is_doubted=self.protocol.is_doubted,
+        )
 
     async def _keep_in_step(self) -> None:
         while True:
             self.protocol.sync()
             await asyncio.sleep(self._config.sync_interval)
-            self._records.sweep(self._unix_time())
+            for _ in self._records.sweep_in_portions(self._unix_time()):
+                await asyncio.sleep(0)
 
     # Stock doors that lead past the rules above: get() takes the first value that
     # anybody gives, set() stores anything, the state is a pickle, listen() opens a

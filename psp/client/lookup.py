@@ -23,7 +23,7 @@ from psp.netdoc.presence_record import (
 )
 from psp.path.selection import Purpose
 from psp.units import Seconds
-from psp.wire.presence import Found, FoundState, LookupRequest
+from psp.wire.lookup import Found, FoundState, LookupRequest
 from psp.wire.relay_message import RelayCommand
 
 FIRST_GATEWAYS = 2
@@ -155,8 +155,11 @@ class Lookup:
         places = locations_at(
             card.credential, self._context.unix_time(), registry.random_value
         )
+        nonce = self._context.entropy.token(16)
         requests = [
-            circuit.request(RelayCommand.LOOKUP, LookupRequest(location, slot).encode())
+            circuit.request(
+                RelayCommand.LOOKUP, LookupRequest(location, slot, nonce).encode()
+            )
             for location in places.values()
             for slot in range(SLOTS)
         ]

@@ -22,15 +22,15 @@ from psp.runtime.ports import RefusedError
 from psp.testing.memory_ports import MemoryCircuit
 from psp.units import UnixTime
 from psp.wire.endpoint import Endpoint
-from psp.wire.network import Network
-from psp.wire.presence import (
+from psp.wire.lookup import (
     ANY_SLOT,
+    LOOKUP_NONCE_SIZE,
     Found,
     FoundState,
     LookupRequest,
-    Published,
-    Registered,
 )
+from psp.wire.network import Network
+from psp.wire.presence import Published, Registered
 from psp.wire.relay_message import RelayCommand
 
 TEST_NETWORK = Network(31_337, bytes(19) + b"\x02")
@@ -271,8 +271,10 @@ async def look_up(
     """Ask several gateways for a user; return what counts, and every answer's state."""
     raws, states = [], []
     for location in locations_at(credential, unix_now, registry.random_value).values():
-        request = LookupRequest(location, slot).encode()
-        for circuit in circuits:
+        for number, circuit in enumerate(circuits):
+            # A test needs no nonce that others cannot guess.
+            nonce = bytes([number]) * LOOKUP_NONCE_SIZE
+            request = LookupRequest(location, slot, nonce).encode()
             try:
                 answer = await circuit.request(RelayCommand.LOOKUP, request)
             except RefusedError:

@@ -15,13 +15,8 @@ from psp.wire.mailboxes import is_effort
 
 SIGNATURE_SIZE = 64
 MAX_ENDPOINTS = 2
-LOCATION_SIZE = 20
-RECORD_SIZE = 450
 TAG_SIZE = 16
 SEALED_SIZE = 1_504
-ANY_SLOT = 255
-"""In LOOKUP: the newest record, in whichever slot it is."""
-_SLOTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,92 +86,6 @@ class Published:
             DecodeError: If ``data`` is not one byte.
         """
         return cls(_only_byte(data))
-
-
-@dataclass(frozen=True, slots=True)
-class LookupRequest:
-    """``location 20 | slot 1``: asks for one record.
-
-    Attributes:
-        location: Where it lies.
-        slot: 0 … 2, or `ANY_SLOT` for the newest of them.
-    """
-
-    location: bytes
-    slot: int = ANY_SLOT
-
-    def encode(self) -> bytes:
-        """Return the 21 bytes."""
-        return self.location + bytes([self.slot])
-
-    @classmethod
-    def decode(cls, data: bytes) -> "LookupRequest":
-        """Read LOOKUP.
-
-        Raises:
-            DecodeError: If ``data`` has another length or names no slot.
-        """
-        reader = Reader(data)
-        location, slot = reader.take(LOCATION_SIZE), reader.u8()
-        reader.finish()
-        if slot >= _SLOTS and slot != ANY_SLOT:
-            raise DecodeError(f"slot {slot}")
-        return cls(location, slot)
-
-
-class FoundState(enum.IntEnum):
-    """What a gateway's answer is worth."""
-
-    NO_RECORD = 0
-    """Enough discovery nodes answered, and none had a record."""
-
-    RECORD = 1
-    COULD_NOT_ASK = 2
-    """Too few answered to tell anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """``state 1 | record 450``, zeros without a record.
-
-    Attributes:
-        state: What the gateway learnt.
-        record: 450 bytes for RECORD, else empty; trust nothing before parsing it.
-    """
-
-    state: FoundState
-    record: bytes = field(default=b"", repr=False)
-
-    def encode(self) -> bytes:
-        """Return the 451 bytes.
-
-        Raises:
-            LocalProtocolError: If state and record do not fit together.
-        """
-        wanted = RECORD_SIZE if self.state is FoundState.RECORD else 0
-        if len(self.record) != wanted:
-            raise LocalProtocolError(f"{len(self.record)} bytes for {self.state.name}")
-        return bytes([self.state]) + self.record.ljust(RECORD_SIZE, b"\0")
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Found":
-        """Read the answer to LOOKUP.
-
-        Raises:
-            DecodeError: If ``data`` is not its one encoding.
-        """
-        reader = Reader(data)
-        number, record = reader.u8(), reader.take(RECORD_SIZE)
-        reader.finish()
-        try:
-            state = FoundState(number)
-        except ValueError:
-            raise DecodeError(f"unknown state {number}") from None
-        if state is FoundState.RECORD:
-            return cls(state, record)
-        if any(record):
-            raise DecodeError("bytes without a record")
-        return cls(state)
 
 
 @dataclass(frozen=True, slots=True)

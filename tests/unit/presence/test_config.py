@@ -1,6 +1,7 @@
 """Settings hang together."""
 
 from presence.config import PresenceConfig
+from presence.dht.messages import MAX_OFFERED
 from psp.netdoc.introduction import MAX_LIFE
 from psp.netdoc.presence_keys import CLOCK_SKEW
 
@@ -46,10 +47,10 @@ def test_honest_pace_stays_below_what_is_taken():
 
 
 def test_full_store_is_handed_over_within_the_grace():
-    # 20,000 locations with three records each, to eight members: an offer has twenty
+    # 100,000 locations with one record each, to eight members: an offer has sixteen
     # locations, and one holder in eight gives the record itself.
     config = PresenceConfig()
-    locations, replicas = config.store.max_keys, config.dht.replicas
-    messages = locations * replicas / 20 + 3 * locations
+    records, replicas = config.store.max_records, config.dht.replicas
+    messages = records * replicas / MAX_OFFERED + records
 
     assert messages / config.dht.handover_rate < config.dht.handover_grace / 2

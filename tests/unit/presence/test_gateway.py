@@ -1,100 +1,100 @@
-"""The gateway's memory: 20 s, never absence, never older, bounded."""
-
-import pytest
+"""What a gateway decides: how much is asked of it, and whose voices it passes on."""
 
 from presence.config import GatewayConfig
-from presence.gateway import GatewayCache
-from psp.crypto.keys import SigningKey
-from psp.netdoc.presence_record import parse
-from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
-from psp.units import Monotonic
-from psp.wire.presence import LookupRequest
+from presence.dht import findings
+from presence.dht.findings import LookupResult
+from presence.gateway import GatewaySearches, SearchKey, choose_voices
+from psp.ids import NodeId
+from psp.netdoc.voice import Voice
+from psp.wire.lookup import LookupRequest
 
-NOON = 20_000 * 86_400 + 43_200
-RELAY = SigningKey.generate(SeededEntropy("relay"))
-REQUEST = LookupRequest(bytes(20))
+REQUEST = LookupRequest(b"l" * 20, 0, b"n" * 16)
 
 
-def at(seconds):
-    return Monotonic(seconds)
+def key(circuit, nonce=b"n" * 16):
+    return SearchKey(circuit, b"l" * 20, nonce)
 
 
-@pytest.fixture
-def records():
-    user = PresenceUser(SeededEntropy(1))
-    return [
-        parse(
-            user.agreed_record(RELAY, NOON),
-            network=TEST_NETWORK,
-            random_value=random_value,
-            unix_now=NOON,
-        )
-        for _ in range(2)
-    ]
+def said(number, *claims, is_retiring=False, is_doubted=False):
+    """Return what node ``number`` said; the lowest number is the nearest."""
+    sequences = (*claims, 0, 0, 0, 0)[:4]
+    voice = Voice(NodeId(bytes([number]) * 32)[:8], 0, sequences, bytes(64))
+    member = bytes([number]) * 20
+    return findings.Testimony(
+        member, voice, None, is_retiring=is_retiring, is_doubted=is_doubted
+    )
 
 
-def test_record_is_given_again_for_twenty_seconds(records):
-    cache = GatewayCache(GatewayConfig())
-    cache.keep(REQUEST, records[0], at(100.0))
-
-    assert cache.find(REQUEST, at(119.9), NOON) is records[0]
-    assert cache.find(REQUEST, at(120.0), NOON) is None
-    assert cache.find(REQUEST, at(119.9), NOON) is None
+def chosen(*testimonies):
+    result = LookupResult(None, 0, 0, 0, (), testimonies=testimonies)
+    return [Voice.decode(each).short_id[0] for each in choose_voices(result)]
 
 
-def test_expired_record_is_not_given_again(records):
-    cache = GatewayCache(GatewayConfig())
-    cache.keep(REQUEST, records[0], at(100.0))
+def test_all_requests_of_a_circuit_under_one_nonce_are_one_search():
+    slots = [LookupRequest(b"l" * 20, slot, b"n" * 16) for slot in (0, 255)]
 
-    assert cache.find(REQUEST, at(101.0), NOON + 1_800) is None
-
-
-def test_slots_and_locations_are_kept_apart(records):
-    cache = GatewayCache(GatewayConfig())
-    cache.keep(REQUEST, records[0], at(100.0))
-
-    assert cache.find(LookupRequest(bytes(20), 0), at(101.0), NOON) is None
-    assert cache.find(LookupRequest(b"x" * 20), at(101.0), NOON) is None
-
-
-def test_older_record_does_not_replace_a_newer_one(records):
-    old, new = records
-    cache = GatewayCache(GatewayConfig())
-
-    cache.keep(REQUEST, new, at(100.0))
-    cache.keep(REQUEST, old, at(101.0))
-
-    assert cache.find(REQUEST, at(102.0), NOON) is new
-
-
-def test_newer_record_replaces_an_older_one(records):
-    old, new = records
-    cache = GatewayCache(GatewayConfig())
-
-    cache.keep(REQUEST, old, at(100.0))
-    cache.keep(REQUEST, new, at(101.0))
-
-    assert cache.find(REQUEST, at(102.0), NOON) is new
-
-
-def test_full_cache_drops_the_oldest(records):
-    cache = GatewayCache(GatewayConfig(cache_size=2))
-    requests = [LookupRequest(bytes([i]) * 20) for i in range(3)]
-
-    for i, request in enumerate(requests):
-        cache.keep(request, records[0], at(100.0 + i))
-
-    assert cache.find(requests[0], at(103.0), NOON) is None
-    assert cache.find(requests[1], at(103.0), NOON) is records[0]
-    assert cache.find(requests[2], at(103.0), NOON) is records[0]
+    assert {SearchKey.of(7, request) for request in slots} == {key(7)}
+    assert SearchKey.of(8, REQUEST) != key(7)
+    assert key(7, b"o" * 16) != key(7)
 
 
 def test_circuit_asks_a_few_times_only_and_is_forgotten_when_it_closes():
-    cache = GatewayCache(GatewayConfig(lookups_per_circuit=2))
+    searches = GatewaySearches(GatewayConfig(lookups_per_circuit=2))
+    searches.keep(key(7), "seven")
+    searches.keep(key(8), "eight")
 
-    assert [cache.admit(7) for _ in range(3)] == [True, True, False]
-    assert cache.admit(8)
-    cache.circuit_closed(7)
-    cache.circuit_closed(99)
-    assert cache.admit(7)
+    assert [searches.admit(7) for _ in range(3)] == [True, True, False]
+    assert searches.admit(8)
+    searches.circuit_closed(7)
+    searches.circuit_closed(99)
+    assert searches.admit(7)
+    assert searches.get(key(7)) is None
+    assert searches.get(key(8)) == "eight"
+
+
+def test_too_many_searches_push_the_oldest_out():
+    searches = GatewaySearches(GatewayConfig(kept_searches=2))
+    for circuit in range(3):
+        searches.keep(key(circuit), circuit)
+
+    assert len(searches) == 2
+    assert [searches.get(key(circuit)) for circuit in range(3)] == [None, 1, 2]
+
+
+def test_the_six_nearest_voices_are_passed_on():
+    assert chosen(*(said(n, 5) for n in range(8))) == [0, 1, 2, 3, 4, 5]
+    assert chosen(said(1, 5), said(2, 5)) == [1, 2]
+    assert chosen() == []
+
+
+def test_whoever_claims_what_nobody_else_knows_of_comes_last():
+    claims = [said(0, 99), said(1, 5, 0, 77)]
+    claims += [said(n, 5) for n in range(2, 8)]
+
+    assert chosen(*claims) == [2, 3, 4, 5, 6, 7]
+    assert chosen(*claims[:4]) == [2, 3, 0, 1]
+
+
+def test_what_two_claim_is_no_outlier():
+    claims = [
+        said(0, 99),
+        said(1, 99),
+        *(said(n, 5) for n in range(2, 8)),
+    ]
+
+    assert chosen(*claims) == [0, 1, 2, 3, 4, 5]
+
+
+def test_doubted_members_come_behind_the_others():
+    claims = [said(0, 5, is_doubted=True), *(said(n, 5) for n in range(1, 7))]
+
+    assert chosen(*claims) == [1, 2, 3, 4, 5, 6]
+
+
+def test_retiring_members_have_half_of_the_room_as_far_as_they_need_it():
+    elected = [said(n, 5) for n in range(8)]
+    retiring = [said(n, 5, is_retiring=True) for n in range(10, 18)]
+
+    assert chosen(*elected, *retiring) == [0, 1, 2, 10, 11, 12]
+    assert chosen(*elected, *retiring[:1]) == [0, 1, 2, 3, 4, 10]
+    assert chosen(*elected[:1], *retiring) == [0, 10, 11, 12, 13, 14]

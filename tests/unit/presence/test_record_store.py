@@ -158,18 +158,19 @@ def test_record_that_moves_to_another_publisher_counts_there():
 
 
 def test_full_store_refuses_newcomers_and_renews_residents():
-    store = new_store(max_keys=2)
+    store = new_store(max_records=2)
     people = [user(seed) for seed in range(3)]
     for person in people[:2]:
         put(store, person.agreed_record(RELAY, NOON))
 
     assert put(store, people[2].agreed_record(RELAY, NOON)) is StoreRefusal.FULL
     assert put(store, people[1].agreed_record(RELAY, NOON)) is None
-    assert put(store, people[1].agreed_record(RELAY, NOON, slot=2)) is None
+    newest = people[1].agreed_record(RELAY, NOON, slot=2)
+    assert put(store, newest) is StoreRefusal.FULL
 
 
 def test_full_store_makes_room_by_what_has_ended():
-    store = new_store(max_keys=1, sweep_interval=10_000)
+    store = new_store(max_records=1, sweep_interval=10_000)
     put(store, user(1).agreed_record(RELAY, NOON, lifetime=60))
 
     later = NOON + 61
@@ -186,7 +187,7 @@ def test_twenty_thousand_junk_records_leave_the_store_at_its_bound():
     def accept(raw, where, now, certified):
         return type(template)(template.head, where, raw)
 
-    store = RecordStore(StoreConfig(max_keys=100, max_per_publisher=60), accept)
+    store = RecordStore(StoreConfig(max_records=100, max_per_publisher=60), accept)
     for i in range(20_000):
         raw = template.raw[:-2] + (i % 65_536).to_bytes(2)
         store.put(i.to_bytes(20), raw, NodeId(bytes([i % 3]) * 32), NOON)
@@ -254,7 +255,7 @@ class TestHandedOver:
         taken = [put(store, raw, bringer=self.BRINGER) for raw in records]
 
         assert taken == [None, None, StoreRefusal.QUOTA]
-        (held,) = store.at(checked(records[0]).location, NOON)
+        (held,) = store.held(checked(records[0]).location, NOON)
         assert (held.publisher, held.bringer) == (PUBLISHER, self.BRINGER)
 
     def test_bringer_has_no_limit_of_its_own(self):
@@ -279,7 +280,7 @@ class TestHandedOver:
         assert put(store, records[0], bringer=self.BRINGER) is StoreRefusal.QUOTA
 
     def test_publishers_of_a_full_store_displace_what_was_handed_over(self):
-        store = new_store(max_keys=2)
+        store = new_store(max_records=2)
         records = [user(seed).agreed_record(RELAY, NOON) for seed in range(5)]
         other = NodeId(b"o" * 32)
         for raw in records[:2]:
@@ -290,7 +291,7 @@ class TestHandedOver:
         assert sorted(store.raw_records()) == sorted(records[2:4])
 
     def test_full_store_is_shared_evenly_by_those_who_hand_over(self):
-        store = new_store(max_keys=4)
+        store = new_store(max_records=4)
         records = [user(seed).agreed_record(RELAY, NOON) for seed in range(9)]
         for raw in records[:4]:
             put(store, raw, bringer=self.BRINGER)
@@ -301,7 +302,7 @@ class TestHandedOver:
         assert set(store.raw_records()) == {*records[2:4], *records[4:6]}
 
     def test_places_with_several_slots_are_cleared_before_one_is_taken(self):
-        store = new_store(max_keys=1)
+        store = new_store(max_records=1)
         alice = user(1)
         for slot in range(3):
             raw = alice.agreed_record(RELAY, NOON, slot=slot)
@@ -312,7 +313,7 @@ class TestHandedOver:
         assert store.raw_records() == [new]
 
     def test_nothing_bad_displaces_anything(self):
-        store = new_store(max_keys=1)
+        store = new_store(max_records=1)
         held = user(1).agreed_record(RELAY, NOON)
         put(store, held, bringer=self.BRINGER)
         good = user(2).agreed_record(RELAY, NOON)
@@ -329,7 +330,7 @@ class TestHandedOver:
         put(store, old, bringer=self.BRINGER)
 
         assert put(store, new) is None
-        (held,) = store.at(checked(new).location, NOON)
+        (held,) = store.held(checked(new).location, NOON)
         assert held.bringer is None
         assert put(store, old, bringer=self.OTHER) is StoreRefusal.OLD
 
@@ -348,11 +349,11 @@ class TestHandedOver:
         put(store, raw)
         where = checked(raw).location
 
-        assert [held.outer.raw for held in store.at(where, NOON + 59)] == [raw]
-        assert store.at(where, NOON + 60) == []
+        assert [held.raw for held in store.held(where, NOON + 59)] == [raw]
+        assert store.held(where, NOON + 60) == []
 
     def test_cleared_store_is_as_new(self):
-        store = new_store(max_keys=1, max_per_publisher=1)
+        store = new_store(max_records=1, max_per_publisher=1)
         put(store, user(1).agreed_record(RELAY, NOON))
 
         store.clear()

@@ -14,7 +14,13 @@ from psp.netdoc.introduction import (
     open_introduction,
     seal_introduction,
 )
-from psp.netdoc.presence_record import RecordRefusedError, Refusal, location, parse
+from psp.netdoc.presence_record import (
+    RecordRefusedError,
+    Refusal,
+    location,
+    locations_at,
+    parse,
+)
 from psp.netdoc.ticket import NO_TICKET
 from psp.runtime.ports import RefusedError
 from psp.testing.presence import TEST_NETWORK, look_up, random_value
@@ -22,15 +28,11 @@ from psp.testing.simloop import run_simulation
 from psp.units import Seconds, UnixTime
 from psp.wire.cell import Reason
 from psp.wire.endpoint import Endpoint
-from psp.wire.presence import (
-    Found,
-    FoundState,
-    IntroduceRequest,
-    IntroductionAnswer,
-    IntroductionStatus,
-    LookupRequest,
-)
+from psp.wire.lookup import ANY_SLOT, Found, FoundState, LookupRequest
+from psp.wire.presence import IntroduceRequest, IntroductionAnswer, IntroductionStatus
 from psp.wire.relay_message import RelayCommand
+
+NONCE = b"n" * 16
 
 
 def in_simulation(main, **settings):
@@ -362,7 +364,9 @@ def test_introduction_after_the_callees_circuit_closed_finds_no_tag(new_world):
 
         answer = await point.circuits.open().request(RelayCommand.INTRODUCE, data)
 
-        assert IntroductionAnswer.decode(answer).status is IntroductionStatus.NO_SUCH_TAG
+        assert (
+            IntroductionAnswer.decode(answer).status is IntroductionStatus.NO_SUCH_TAG
+        )
         await world.close()
 
     in_simulation(main)
@@ -458,7 +462,7 @@ def test_circuit_that_looks_up_too_often_is_refused_until_it_closes(new_world):
         limits = GatewayConfig(lookups_per_circuit=2)
         world = new_world(3, 1, config=PresenceConfig(gateway=limits))
         circuit = world.plain[0].circuits.open()
-        request = LookupRequest(bytes(20)).encode()
+        request = LookupRequest(bytes(20), ANY_SLOT, NONCE).encode()
 
         for _ in range(2):
             await circuit.request(RelayCommand.LOOKUP, request)
@@ -476,12 +480,12 @@ def test_look_ups_under_way_are_bounded_and_shared(new_world):
         limits = GatewayConfig(max_lookups=1)
         world = new_world(3, 1, config=PresenceConfig(gateway=limits))
         world.links.latency = lambda: 0.05
-        gateway = world.plain[0]
+        one, other = (world.plain[0].circuits.open() for _ in range(2))
         ask = [
-            gateway.circuits.open().request(
-                RelayCommand.LOOKUP, LookupRequest(bytes([i]) * 20).encode()
+            circuit.request(
+                RelayCommand.LOOKUP, LookupRequest(bytes(20), ANY_SLOT, NONCE).encode()
             )
-            for i in (1, 1, 2)
+            for circuit in (one, one, other)
         ]
 
         answers = await asyncio.gather(*ask, return_exceptions=True)
@@ -493,23 +497,50 @@ def test_look_ups_under_way_are_bounded_and_shared(new_world):
     in_simulation(main)
 
 
-def test_found_record_is_cached_and_absence_is_not(new_world):
+def test_every_nonce_is_looked_up_anew(new_world):
     async def main():
         world = new_world()
         alice, gateway = world.user(), world.plain[1]
-        await find(world, alice, gateway)
         await appear(world, alice, world.plain[0])
 
         await find(world, alice, gateway)
         asked = world.links.requests
+        await alice.appear(
+            world.plain[0].circuits.open(), world.plain[0].node_id, world.clock()
+        )
         found, _ = await find(world, alice, gateway)
 
-        assert len(found) == 1
-        assert world.links.requests == asked
-        assert gateway.service.stats.cache_hits == 1
-        await asyncio.sleep(21)
-        await find(world, alice, gateway)
-        assert world.links.requests > asked
+        assert found[0].head.sequence == alice.sequence
+        assert world.links.requests >= asked + 8
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_requests_of_one_circuit_under_one_nonce_are_one_search(new_world):
+    async def main():
+        world = new_world()
+        alice = world.user()
+        for slot in range(3):
+            await appear(world, alice, world.plain[0], slot=slot)
+        circuit = world.plain[1].circuits.open()
+        (where,) = locations_at(alice.credential, world.clock(), random_value).values()
+        asked = world.links.requests
+
+        answers = [
+            Found.decode(
+                await circuit.request(
+                    RelayCommand.LOOKUP, LookupRequest(where, slot, NONCE).encode()
+                )
+            )
+            for slot in (ANY_SLOT, 0, 1, 2, 3)
+        ]
+
+        slots = [answer.record[1] for answer in answers[:4]]
+        assert slots == [2, 0, 1, 2]
+        assert answers[4].state is FoundState.NO_RECORD
+        # A crawl, and two members for each further slot that voices claim.
+        assert world.links.requests == asked + 8 + 2 * 2
         await world.close()
 
     in_simulation(main)
@@ -521,7 +552,7 @@ def test_first_answer_does_not_wait_for_slow_members(new_world):
         alice = world.user()
         await appear(world, alice, world.plain[0])
         dice = random.Random(1)
-        world.links.latency = lambda: dice.choice([0.02, 0.02, 0.4])
+        world.links.latency = lambda: dice.choice([0.02] * 12 + [0.4])
 
         loop = asyncio.get_running_loop()
         times = []
@@ -642,7 +673,7 @@ def test_found_is_only_ever_what_parses(new_world):
         outer = next(
             raw for m in world.members for raw in m.service.records.raw_records()
         )
-        request = LookupRequest(location_of(outer)).encode()
+        request = LookupRequest(location_of(outer), ANY_SLOT, NONCE).encode()
 
         answer = (
             await world.plain[1].circuits.open().request(RelayCommand.LOOKUP, request)

@@ -6,7 +6,8 @@ import pytest
 from kademlia.node import Node
 
 from presence.config import DhtConfig
-from presence.dht.lookup import Lookup, Reply
+from presence.dht.findings import Reply
+from presence.dht.lookup import Lookup
 from psp.crypto.keys import SigningKey
 from psp.netdoc.presence_record import Refusal, parse
 from psp.testing.entropy import SeededEntropy
@@ -110,11 +111,11 @@ def test_newest_of_all_wins_over_the_many_that_are_stale():
     assert agreed
 
 
-def test_quorum_is_told_before_the_crawl_ends():
+def test_quorum_among_six_is_told_before_the_crawl_ends():
     (good,) = records(1)
     crowd = Crowd()
     crowd.replies = {n: Reply(good) for n in range(1, 9)}
-    crowd.delays = dict.fromkeys(range(4, 9), 0.09)
+    crowd.delays = dict.fromkeys(range(7, 9), 0.09)
 
     async def main(hub):
         lookup = new_lookup(crowd, range(1, 9))
@@ -128,7 +129,7 @@ def test_quorum_is_told_before_the_crawl_ends():
     at, early, result = run_simulation(main)
     assert at == pytest.approx(0.01)
     assert early.record.raw == good
-    assert early.holders == 3
+    assert early.holders == 6
     assert result.holders == 8
 
 

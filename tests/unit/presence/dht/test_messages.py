@@ -29,29 +29,30 @@ from psp.errors import DecodeError
 
 ID = bytes(range(20))
 RECORD = bytes(450)
-HELD = ((0, 2**64 - 1), (1, 2), (2, 3))
+HELD = ((0, 2**64 - 1), (1, 2), (2, 3), (3, 4))
+NONCE, SIGNATURE = bytes(16), bytes(64)
 
 REQUESTS: list[Request] = [
     Ping(),
     FindNode(ID),
-    FindValue(ID, 255),
-    FindValue(ID, 0),
+    FindValue(ID, 255, NONCE),
+    FindValue(ID, 3, NONCE),
     Store(ID, RECORD),
     Offer(()),
     Offer(((ID, HELD),)),
-    Offer(((ID, ((0, 2**64 - 1), (1, 2**64 - 1), (2, 2**64 - 1))),) * 20),
+    Offer(((ID, tuple((slot, 2**64 - 1) for slot in range(4))),) * 16),
     HandOver(ID, RECORD, bytes(32)),
 ]
 ANSWERS: list[Answer] = [
     Pong(),
     Nodes(()),
     Nodes((ID,) * 8),
-    Value(None, (), ()),
-    Value(RECORD, HELD, (ID,) * 8),
+    Value(None, (), (), 0, SIGNATURE),
+    Value(RECORD, HELD, (ID,) * 8, 2**32 - 1, SIGNATURE),
     Stored(""),
     Stored("far"),
     Wanted(()),
-    Wanted(tuple(range(60))),
+    Wanted(tuple(range(64))),
     Refused("not_member"),
 ]
 
@@ -132,14 +133,20 @@ MALFORMED = {
     "reason long": [20, "x" * 17],
     "reason bytes": [20, b"x"],
     "bool kind": [True],
-    "offer of 21": [5, [[ID, []]] * 21],
+    "offer of 17": [5, [[ID, []]] * 17],
     "offer of ids": [5, [ID]],
-    "offer of four slots": [5, [[ID, [[0, 1]] * 4]]],
+    "offer of five slots": [5, [[ID, [[0, 1]] * 5]]],
     "publisher short": [6, ID, RECORD, bytes(31)],
     "publisher missing": [6, ID, RECORD],
-    "wanted beyond": [21, [60]],
+    "wanted beyond": [21, [64]],
+    "no nonce": [3, ID, 255],
+    "short nonce": [3, ID, 255, bytes(15)],
+    "slot 4": [3, ID, 4, bytes(16)],
+    "no signature": [19, None, [], [], 0],
+    "short signature": [19, None, [], [], 0, bytes(63)],
+    "time beyond": [19, None, [], [], 1 << 32, bytes(64)],
     "wanted negative": [21, [-1]],
-    "wanted of 61": [21, [0] * 61],
+    "wanted of 65": [21, [0] * 65],
     "refused long": [22, "x" * 17],
 }
 

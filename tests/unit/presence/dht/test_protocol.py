@@ -42,6 +42,7 @@ from psp.testing.presence import (
 from psp.testing.simloop import run_simulation
 
 NOON = 20_000 * 86_400 + 43_200
+NONCE = b"n" * 16
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 
 
@@ -62,7 +63,9 @@ class Setting:
     def __init__(self, members=80, *, own_is_elected=True, **limits):
         entropy = SeededEntropy(1)
         self.now = NOON
-        self.ids = [NodeId(entropy.token(32)) for _ in range(members)]
+        self.identity = SigningKey.generate(entropy)
+        others = [NodeId(entropy.token(32)) for _ in range(members - 1)]
+        self.ids = [NodeId(self.identity.public), *others]
         self.own, self.peer = self.ids[0], self.ids[1]
         self.relay = NodeId(entropy.token(32))
         elected = self.ids if own_is_elected else self.ids[1:]
@@ -73,6 +76,8 @@ class Setting:
         self.members = Members(self.registry, self.own, DhtConfig(), lambda: self.now)
         self.protocol = PresenceProtocol(
             DhtConfig(**limits),
+            identity=self.identity,
+            network=TEST_NETWORK,
             members=self.members,
             links=self.links.port(self.own),
             records=self.records,
@@ -145,12 +150,12 @@ async def test_member_answers_each_kind_with_its_own():
     assert await setting.ask(Ping()) == Pong()
     assert isinstance(await setting.ask(FindNode(outer.location)), Nodes)
     assert await setting.ask(Store(outer.location, outer.raw)) == Stored("")
-    value = await setting.ask(FindValue(outer.location, 255))
+    value = await setting.ask(FindValue(outer.location, 255, NONCE))
     assert isinstance(value, Value)
     assert value.record == outer.raw
     assert value.held == ((0, outer.head.sequence),)
-    assert (await setting.ask(FindValue(outer.location, 0))).record == outer.raw
-    assert (await setting.ask(FindValue(outer.location, 1))).record is None
+    assert (await setting.ask(FindValue(outer.location, 0, NONCE))).record == outer.raw
+    assert (await setting.ask(FindValue(outer.location, 1, NONCE))).record is None
 
 
 @simulated
@@ -164,7 +169,7 @@ async def test_relay_that_is_not_elected_says_so_and_stores_nothing():
     for request in (
         Ping(),
         FindNode(outer.location),
-        FindValue(outer.location, 0),
+        FindValue(outer.location, 0, NONCE),
         Store(outer.location, outer.raw),
         Offer(offered),
         HandOver(outer.location, outer.raw, RELAY.public),
@@ -430,7 +435,7 @@ class TestRetiring:
         assert isinstance(await setting.ask(FindNode(outer.location)), Nodes)
         stored = await setting.ask(Store(outer.location, outer.raw))
         assert stored == Stored("")
-        value = await setting.ask(FindValue(outer.location, 255))
+        value = await setting.ask(FindValue(outer.location, 255, NONCE))
         assert value.record == outer.raw
         assert list(setting.protocol.misplaced) == [outer.location]
 
@@ -480,7 +485,7 @@ class TestTakingOver:
             )
         )
 
-        assert answer == Wanted((1, 6, 8))
+        assert answer == Wanted((1, 8, 10))
 
     @simulated
     async def test_record_is_kept_in_the_name_of_its_publisher(self):
@@ -490,8 +495,8 @@ class TestTakingOver:
         answer = await setting.ask(HandOver(outer.location, outer.raw, setting.relay))
 
         assert answer == Stored("")
-        (held,) = setting.records.at(outer.location, NOON)
-        assert held.outer.raw == outer.raw
+        (held,) = setting.records.held(outer.location, NOON)
+        assert held.raw == outer.raw
         assert (held.publisher, held.bringer) == (setting.relay, setting.peer)
         assert setting.stats.records_taken_over == {"stored": 1}
         assert setting.stats.stores == {}

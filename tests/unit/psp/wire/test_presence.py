@@ -7,12 +7,8 @@ from hypothesis import strategies as st
 from psp.errors import DecodeError, LocalProtocolError
 from psp.wire.endpoint import Endpoint
 from psp.wire.presence import (
-    ANY_SLOT,
-    Found,
-    FoundState,
     IntroduceRequest,
     IntroductionStatus,
-    LookupRequest,
     Published,
     Registered,
 )
@@ -26,19 +22,12 @@ EXAMPLES = [
     (Registered(SIGNATURE, (V4, V6)), 113),
     (Published(0), 1),
     (Published(8), 1),
-    (LookupRequest(b"l" * 20), 21),
-    (LookupRequest(b"l" * 20, 2), 21),
-    (Found(FoundState.NO_RECORD), 451),
-    (Found(FoundState.RECORD, b"r" * 450), 451),
-    (Found(FoundState.COULD_NOT_ASK), 451),
     (IntroduceRequest(b"t" * 16, b"s" * 1_504), 1_520),
     *((status, 1) for status in IntroductionStatus),
 ]
 KINDS = [
     Registered,
     Published,
-    LookupRequest,
-    Found,
     IntroduceRequest,
     IntroductionStatus,
 ]
@@ -69,29 +58,6 @@ def test_one_byte_more_or_less_is_a_decode_error(message, size):
     for wrong in (data[:-1], data + b"\0"):
         with pytest.raises(DecodeError):
             type(message).decode(wrong)
-
-
-@pytest.mark.parametrize("slot", [3, 100, 254])
-def test_look_up_names_a_slot_or_any(slot):
-    with pytest.raises(DecodeError):
-        LookupRequest.decode(b"l" * 20 + bytes([slot]))
-
-
-def test_any_slot_is_asked_for_by_default():
-    assert LookupRequest(b"l" * 20).slot == ANY_SLOT == 255
-
-
-@pytest.mark.parametrize("state", [FoundState.NO_RECORD, FoundState.COULD_NOT_ASK])
-def test_bytes_without_a_record_are_refused(state):
-    with pytest.raises(DecodeError):
-        Found.decode(bytes([state]) + b"\x01" + bytes(449))
-    with pytest.raises(LocalProtocolError):
-        Found(state, bytes(450)).encode()
-
-
-def test_record_of_another_size_is_not_encoded():
-    with pytest.raises(LocalProtocolError):
-        Found(FoundState.RECORD, bytes(449)).encode()
 
 
 def test_registered_with_three_endpoints_is_refused():
