@@ -11,11 +11,12 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.user_delegate import delegate, take_secret_of_book
 from cli.exit_codes import ExitCode
 from cli.output import err, out, print_error, print_json, print_table
 from psp.client.api import connect
 from psp.client.config import ClientConfig
-from psp.client.identity_file import create_identity, load_identity
+from psp.client.identity_file import create_identity, open_identity
 from psp.client.lookup import LookupResult, PresenceState
 from psp.errors import DecodeError
 from psp.netdoc.contact_card import ContactCard
@@ -25,6 +26,8 @@ from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import logger
 
 app = typer.Typer(help="Identities, contact cards and look-ups.", no_args_is_help=True)
+
+app.command()(delegate)
 
 SettingsFile = Annotated[
     Path, typer.Option("--settings", help="Client settings, TOML.")
@@ -73,9 +76,11 @@ def card(
     if keyfiles.needs_passphrase(key_file):
         secret = getpass.getpass("passphrase: ")
     identity = asyncio.run(
-        load_identity(key_file, display_name=name, passphrase=secret)
+        open_identity(key_file, display_name=name, passphrase=secret)
     )
-    out.out(identity.contact_card(config.membership.anchor().network).encode())
+    network = config.membership.anchor().network
+    take_secret_of_book(config, identity, network)
+    out.out(identity.contact_card(network).encode())
 
 
 @app.command()

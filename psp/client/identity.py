@@ -28,8 +28,10 @@ SEALING_KEY_SIZE = 32
 class Identity(Protocol):
     """A user on this host, with or without the identity key."""
 
-    display_name: str
-    """Goes into the contact card only."""
+    @property
+    def display_name(self) -> str:
+        """Goes into the contact card only."""
+        ...
 
     @property
     def user_id(self) -> UserId:
