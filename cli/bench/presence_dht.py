@@ -33,14 +33,13 @@ async def serve_rate(folder: Path, seconds: float) -> dict[str, float]:
         ``dht_requests_per_s`` for each core of the node, ``dht_requests_served_per_s``
         by the clock, ``dht_peers``, ``dht_unanswered`` as a share.
     """
-    entropy = SystemEntropy()
     async with open_bed(
         folder, discovery=1, others=PEERS, starts=lambda number: number > 0
     ) as bed:
         planned = bed.plan.relays[0]
         node = await asyncio.to_thread(NodeProcess, planned.config)
         try:
-            publisher = Publisher(bed, entropy)
+            publisher = Publisher(bed)
             now = int(bed.unix_time() * 1_000)
             places = [
                 location

@@ -11,14 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.testbed.behaviours import Behaviour
 from cli.testbed.network import Testbed, open_testbed
 from presence.record_store import HeldRecord
 from psp.client.api import Client
 from psp.client.identity import ClientIdentity
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
-from psp.entropy import Entropy
 from psp.ids import NodeId
 from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.presence_inner import ONLINE_LIFETIME, Place, seal
@@ -48,9 +46,9 @@ class Expected:
 class Publisher:
     """Makes users and puts their records where they belong."""
 
-    def __init__(self, bed: Testbed, entropy: Entropy) -> None:
+    def __init__(self, bed: Testbed) -> None:
         self._bed = bed
-        self._entropy = entropy
+        self._entropy = SystemEntropy()
         self._keys: dict[NodeId, SigningKey] = {}
         for relay in bed.plan.relays:
             seed = keyfiles.load_seed(relay.config.keys.identity)
@@ -184,15 +182,3 @@ async def stranger(bed: Testbed, number: int) -> AsyncIterator[Client]:
     """Run a client without identity, memory or guards."""
     async with bed.connect(f"reader-{number}", anonymous=True) as client:
         yield client
-
-
-BAD_MIX = (
-    Behaviour.GARBAGE,
-    Behaviour.STALE,
-    Behaviour.REFUSE,
-    Behaviour.LIE,
-    Behaviour.WITHHOLD,
-    Behaviour.BOAST,
-    Behaviour.STALE,
-)
-"""Of seven bad nodes; two show the past: only they can make a look-up wrong."""

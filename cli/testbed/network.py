@@ -283,6 +283,11 @@ class Testbed:
         if bad is not None:
             bad.reform()
 
+    def behaviour(self, node_id: NodeId) -> Behaviour | None:
+        """Return how a relay misbehaves; None for an honest one."""
+        bad = self._bad.get(node_id)
+        return None if bad is None else bad.behaviour
+
     # ---- inside
 
     async def start(self, relay: PlannedRelay) -> None:
