@@ -196,6 +196,11 @@ class Watched:
     status: WatchStatus
     sequence: int = 0
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the handle lies there now."""
+        return self.status in {WatchStatus.HERE, WatchStatus.AWAY}
+
     def encode(self) -> bytes:
         """Return the nine bytes."""
         return bytes([self.status]) + self.sequence.to_bytes(8)
