@@ -1,5 +1,7 @@
 """Prometheus view of the presence service; rows are listed in deploy/README.md."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry
 
 from presence.service import PresenceService
@@ -18,3 +20,9 @@ def register_metrics(service: PresenceService, registry: CollectorRegistry) -> N
         "to_hand_over": lambda: service.dht.to_hand_over,
     }
     registry.register(StatsCollector("presence", lambda: service.stats, gauges))
+    watch = service.watch
+    held: dict[str, Callable[[], float]] = {
+        "handles_held": lambda: watch.handles,
+        "cookies_held": lambda: watch.cookies,
+    }
+    registry.register(StatsCollector("presence_watch", lambda: watch.stats, held))

@@ -180,7 +180,7 @@ class WatchService:
         held = self._cookies.hold(peer.key, request.cookies)
         if held is None:
             raise RefusedError(Reason.RESOURCE_LIMIT)
-        self.stats.cookies_held += len(request.cookies)
+        self.stats.cookies_taken += len(request.cookies)
         return Held(held).encode()
 
     async def _on_message(self, sender: NodeId, data: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ class WatchStats:
         handles: Handles that watchers wanted to leave, by the answer.
         changes: Changes of tags that somebody watched, by kind.
         messages: Messages to watch points, by what became of them.
-        cookies_held: Cookies taken for circuits.
+        cookies_taken: Cookies taken for circuits.
         passed: Changes brought for cookies, by what became of them.
         requests_bad: Requests that were not well-formed, or one too many.
     """
@@ -20,6 +20,6 @@ class WatchStats:
     handles: Counter[str] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
-    cookies_held: int = 0
+    cookies_taken: int = 0
     passed: Counter[str] = field(default_factory=Counter)
     requests_bad: int = 0

@@ -32,6 +32,8 @@ def test_counters_and_gauges_are_shown(new_world):
     assert "psp_presence_is_elected 1.0" in member
     assert "psp_presence_is_retiring 0.0" in member
     assert "psp_presence_to_hand_over 0.0" in member
+    assert "psp_presence_watch_handles_held 0.0" in point
+    assert "psp_presence_watch_cookies_taken_total 0.0" in point
 
 
 def test_an_election_is_seen_in_them(new_world):
