@@ -1,7 +1,5 @@
 """Prometheus view of the presence service; rows are listed in deploy/README.md."""
 
-from collections.abc import Callable
-
 from prometheus_client import CollectorRegistry
 
 from presence.service import PresenceService
@@ -21,7 +19,7 @@ def register_metrics(service: PresenceService, registry: CollectorRegistry) -> N
     }
     registry.register(StatsCollector("presence", lambda: service.stats, gauges))
     watch = service.watch
-    held: dict[str, Callable[[], float]] = {
+    held = {
         "handles_held": lambda: watch.handles,
         "cookies_held": lambda: watch.cookies,
     }
