@@ -27,11 +27,20 @@ Who = Annotated[
             "The name of a contact, the identity of a contact (64 hex digits), a "
             "contact card (psp://…), or @ and a registered name."
         ),
+        examples=["alice"],
     ),
 ]
 Name = Annotated[
     str,
-    Meta(min_length=1, max_length=64, description="A name in the contact book."),
+    Meta(
+        min_length=1,
+        max_length=64,
+        description=(
+            "A name in the contact book: printable, at most 64 bytes of UTF-8, and not "
+            "like a card or a registered name."
+        ),
+        examples=["alice"],
+    ),
 ]
 Identity = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", description="An identity, 64 hex digits.")

@@ -26,6 +26,7 @@ _PARAMETERS: Mapping[str, Json] = {
     "contacts": {
         "schema": {"type": "string", "minLength": 1, "maxLength": 128},
         "description": "The contact's name, or its identity in 64 hex digits.",
+        "example": "alice",
     },
     "presence": {
         "schema": {"type": "string", "minLength": 1, "maxLength": 128},
@@ -33,6 +34,7 @@ _PARAMETERS: Mapping[str, Json] = {
             "A contact's name, its identity in 64 hex digits, or @ and a registered "
             "name. Never a contact card: that is a secret."
         ),
+        "example": "alice",
     },
     "watches": {"schema": {"type": "string"}, "description": "A watch's id."},
     "calls": {"schema": {"type": "string"}, "description": "A call's id."},
