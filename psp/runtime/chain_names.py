@@ -149,6 +149,7 @@ class NamesFollower:
         self._key = cache[1]
         self._log = log
         self._saved = 0
+        self._read_at = b""
 
     def load(self) -> None:
         """Give the registry the names on disk, counted by the view that it has."""
@@ -172,7 +173,7 @@ class NamesFollower:
         view = self._registry.view
         if self._reader is None or view is None or view is not reading.view:
             return
-        if names is not None and names.timestamp == view.timestamp:
+        if view.block_hash == self._read_at:
             return
         try:
             found = await self._reader.read(
@@ -183,7 +184,7 @@ class NamesFollower:
                 self._log.warning("names_not_read", why=str(error))
             self.failure = str(error)
             return
-        self.failure = ""
+        self.failure, self._read_at = "", view.block_hash
         self._registry.adopt_names(found)
         is_due = found.timestamp >= self._saved + SAVE_EVERY
         if is_due or names is None or found.listed != names.listed:

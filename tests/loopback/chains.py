@@ -72,8 +72,8 @@ class Network:
         """An account with money that owns no relay."""
         return Wallet(dev_account("deployer").key)
 
-    def do(self, wallet: Wallet, call, settle: int = SETTLE) -> None:
-        """Have an account do something, and make it final."""
+    def do(self, wallet: Wallet, call, settle: int = SETTLE, **options):
+        """Have an account do something, and make it final; return the receipt."""
 
         async def work():
             async with new_session(1) as session:
@@ -82,10 +82,17 @@ class Network:
                 nonce = await rpc.call("eth_getTransactionCount", address, "latest")
                 founder = Founder(rpc.call, self.founded.epoch_length, 0, wallet)
                 founder.nonces[wallet.address] = int(str(nonce), 16)
-                await founder.block([(wallet, call)])
+                return await founder.block([(wallet, call)], **options)
 
-        asyncio.run(work())
+        # In a thread of its own: the test may have a loop already.
+        with ThreadPoolExecutor(1) as thread:
+            (receipt,) = thread.submit(asyncio.run, work()).result()
         self.settle(settle)
+        return receipt
+
+    def owner(self, user: int) -> Wallet:
+        """The account of a registered user, by number."""
+        return Wallet(bytes([user]) * 32)
 
 
 @contextmanager
@@ -131,7 +138,7 @@ async def _found(chain, folder: Path, now: int, nodes: int) -> Network:
             for i, account in enumerate(accounts)
         ]
         users = [ClientIdentity.generate(entropy, name) for name in ("alice", "bob")]
-        owners = [Wallet(bytes([i + 1]) * 32) for i in range(len(users))]
+        owners = [Wallet(bytes([i]) * 32) for i in range(1, len(users) + 1)]
         if relays:
             founded = await founder.fill(
                 founded, relays, zip(owners, users, strict=True), [nodes - 1, nodes]

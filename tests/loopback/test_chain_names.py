@@ -1,0 +1,424 @@
+"""Registered names before two real chains: whole, proven, and in nobody's power to hide."""
+
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+import structlog
+
+from discovery.transactions.calls import Names, Users, deployment
+from psp.directory.chain import layout
+from psp.directory.chain.names import HOLD, LIFETIME, NameDoubt
+from psp.directory.chain.users import user_signing_input
+from psp.directory.registry import Source
+from psp.runtime.chain_membership import Reader, open_membership
+from psp.runtime.chain_names import CACHE_FILE, ChainNames
+from psp.runtime.chain_reader import ContractError
+from psp.runtime.membership import MembershipConfig
+from psp.runtime.quorum import ChainReadError
+from psp.testing.entropy import SeededEntropy
+from tests.loopback import chains
+from tests.loopback.chains import Network, proxy, reader, running_network
+
+pytestmark = pytest.mark.timeout(120)
+
+DEPOSIT = 10**16
+DEPLOYMENT = 2_000_000
+"""Gas."""
+ALICE, BOB = 1, 2
+KEY = bytes(range(32))
+DEAD = "http://127.0.0.1:9"
+
+
+@dataclass
+class Named:
+    """A network with a contract of names, in which Alice has one."""
+
+    network: Network
+    contract: Names
+    before: int = 0
+
+    @classmethod
+    def on(cls, network: Network) -> "Named":
+        for user in (ALICE, BOB):
+            address = "0x" + network.owner(user).address.hex()
+            network.rpc("anvil_setBalance", address, hex(10**18))
+        network.settle()  # anvil changes a state without a root: go past it
+        call = deployment("Names", network.founded.users, DEPOSIT)
+        receipt = network.do(network.deployer(), call, gas=DEPLOYMENT)
+        contract = Names(bytes.fromhex(str(receipt["contractAddress"])[2:]))
+        named = cls(network, contract)
+        named.register("alice", ALICE)
+        return named
+
+    def register(self, name: str, user: int, **options) -> None:
+        call = self.contract.register(name, user, deposit=DEPOSIT)
+        self.network.do(self.network.owner(options.get("sender", user)), call)
+
+    def wait(self, seconds: int) -> None:
+        self.network.rpc("evm_increaseTime", hex(seconds))
+        self.network.settle()
+
+    def identity(self, user: int):
+        return self.network.users[user - 1].user_id
+
+    async def read(self, *urls, quorum=1, held=(), address=None):
+        """Read the names through some endpoints."""
+        async with reader(self.network, *urls, quorum=quorum) as chain:
+            reading = await chain.read()
+            names = ChainNames(chain, address or self.contract.address)
+            return await names.read(reading, held)
+
+
+@pytest.fixture(scope="module", params=chains.KINDS)
+def founded(request, tmp_path_factory):
+    with running_network(request.param, tmp_path_factory.mktemp("chain")) as running:
+        yield Named.on(running)
+
+
+@pytest.fixture
+def named(founded):
+    """A chain that is afterwards what it was before."""
+    snapshot = founded.network.rpc("evm_snapshot")
+    yield founded
+    founded.network.rpc("evm_revert", snapshot)
+
+
+def settings(named, *urls, **changes):
+    name = named.network.founded.network
+    usual = MembershipConfig(
+        name.chain_id,
+        name.registry.hex(),
+        rpc=urls,
+        quorum=len(urls),
+        names=named.contract.address.hex(),
+    )
+    return replace(usual, **changes)
+
+
+async def opened(named, config, folder, **options):
+    """A membership whose clock is the chain's, which other tests have moved on."""
+    block = named.network.rpc("eth_getBlockByNumber", "latest", bool(0))
+    ahead = max(0, int(block["timestamp"], 16) - time.time())
+    state = folder / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
+    return await open_membership(
+        config,
+        Reader(state, KEY, **({"reads_names": True} | options)),
+        unix_time=lambda: time.time() + ahead,
+        entropy=SeededEntropy("names"),
+        log=log,
+    )
+
+
+# -- what one honest endpoint shows
+
+
+async def test_one_endpoint_suffices_as_the_list_is_proven(named):
+    names = await named.read(named.network.url)
+
+    assert names.users == {"alice": named.identity(ALICE)}
+    assert names.names == {named.identity(ALICE): "alice"}
+
+
+async def test_nobody_is_asked_for_a_single_name(named):
+    asked = []
+
+    def note(method, params, result):
+        asked.append((method, params))
+        return result
+
+    async with proxy(named.network.url, note) as noted:
+        await named.read(noted)
+
+    word = b"alice".hex()
+    assert not any(word in str(each) for each in asked)
+    selectors = {p[0]["data"][2:10] for method, p in asked if method == "eth_call"}
+    assert selectors <= {layout.PAGE.hex(), layout.VERSIONS.hex()}
+
+
+async def test_only_what_has_changed_is_read_again(named):
+    first = await named.read(named.network.url)
+    pages = []
+
+    def note(method, params, result):
+        if method == "eth_call" and int(params[0]["to"], 16) == int.from_bytes(
+            named.contract.address
+        ):
+            pages.append(params[0]["data"][2:10])
+        return result
+
+    async with (
+        proxy(named.network.url, note) as noted,
+        reader(named.network, noted, quorum=1) as chain,
+    ):
+        names = ChainNames(chain, named.contract.address)
+        await names.read(await chain.read(), first.listed)
+        named.network.settle()
+        await names.read(await chain.read(), first.listed)
+        named.register("bob", BOB)
+        second = await names.read(await chain.read(), first.listed)
+
+    # An equal root ends it; else four bytes a record say which page has changed.
+    assert pages == [layout.VERSIONS.hex()] * 2 + [layout.PAGE.hex()]
+    assert second.users == {
+        "alice": named.identity(ALICE),
+        "bob": named.identity(BOB),
+    }
+
+
+async def test_released_and_registered_again_by_another(named):
+    named.wait(HOLD)
+    network = named.network
+    network.do(network.owner(ALICE), named.contract.release(1))
+    assert (await named.read(network.url)).refused == {NameDoubt.ENDED: 1}
+
+    named.register("alice", BOB)
+
+    names = await named.read(network.url)
+    assert names.users == {"alice": named.identity(BOB)}
+    assert names.verdicts == (NameDoubt.ENDED, named.identity(BOB))
+
+
+async def test_a_revoked_or_moved_user_has_no_name(named):
+    network = named.network
+    users = Users(network.founded.users)
+    identity = network.users[ALICE - 1]
+    text = user_signing_input(
+        network.founded.network, network.owner(BOB).address, identity.user_id
+    )
+    call = users.move(ALICE, network.owner(BOB).address, identity.key.sign(text))
+    network.do(network.owner(ALICE), call)
+    assert (await named.read(network.url)).verdicts == (NameDoubt.OWNER,)
+
+    network.do(network.owner(BOB), users.revoke(ALICE))
+
+    assert (await named.read(network.url)).verdicts == (NameDoubt.USER,)
+
+
+async def test_a_name_expires_with_the_chains_time(named):
+    named.wait(LIFETIME + 60)
+    assert (await named.read(named.network.url)).verdicts == (NameDoubt.EXPIRED,)
+
+    named.network.do(named.network.owner(ALICE), named.contract.renew(1))
+
+    assert "alice" in (await named.read(named.network.url)).users
+
+
+# -- lies
+
+
+def is_of(named, method, params, *selectors):
+    return (
+        method == "eth_call"
+        and int(params[0]["to"], 16) == int.from_bytes(named.contract.address)
+        and params[0]["data"][2:10] in {selector.hex() for selector in selectors}
+    )
+
+
+def with_byte(result, place, value):
+    raw = bytearray.fromhex(result[2:])
+    raw[place] = value
+    return "0x" + raw.hex()
+
+
+def of_another_user(named, method, params, result):
+    if is_of(named, method, params, layout.PAGE):
+        return with_byte(result, 64 + 7, BOB)
+    return result
+
+
+def of_another_spelling(named, method, params, result):
+    if is_of(named, method, params, layout.PAGE):
+        return with_byte(result, 64 + 32, ord("b"))
+    return result
+
+
+def left_out(named, method, params, result):
+    """All but the last."""
+    if not is_of(named, method, params, layout.PAGE):
+        return result
+    raw = bytes.fromhex(result[2:])
+    words = int.from_bytes(raw[32:64]) - layout.NAME_WORDS
+    return "0x" + (raw[:32] + words.to_bytes(32) + raw[64 : 64 + 32 * words]).hex()
+
+
+def ended(named, method, params, result):
+    if is_of(named, method, params, layout.PAGE):
+        return with_byte(result, 64 + 11, 2)
+    return result
+
+
+def added(named, method, params, result):
+    if not is_of(named, method, params, layout.PAGE):
+        return result
+    raw = bytes.fromhex(result[2:])
+    words = int.from_bytes(raw[32:64]) + layout.NAME_WORDS
+    return "0x" + (raw[:32] + words.to_bytes(32) + raw[64:] + raw[64:128]).hex()
+
+
+def as_it_was_before(named, method, params, result):
+    """The list of the block before Bob came, at whatever block is asked for."""
+    if is_of(named, method, params, layout.PAGE, layout.VERSIONS):
+        return named.network.rpc("eth_call", params[0], hex(named.before))
+    return result
+
+
+def not_changed_since(named, method, params, result):
+    """For returning readers: no record is of another version than before."""
+    if is_of(named, method, params, layout.VERSIONS):
+        return with_byte(result, 64 + 30, 1)
+    return result
+
+
+def nothing_at_all(named, method, params, result):
+    if is_of(named, method, params, layout.PAGE, layout.VERSIONS):
+        return "0x" + (32).to_bytes(32).hex() + bytes(32).hex()
+    return result
+
+
+def another_account(named, method, params, result):
+    """The proof of another contract in the place of this one's."""
+    if method == "eth_getProof" and int(params[0], 16) == int.from_bytes(
+        named.contract.address
+    ):
+        other = "0x" + named.network.founded.users.hex()
+        return named.network.rpc("eth_getProof", other, params[1], params[2])
+    return result
+
+
+LIES = [
+    *(of_another_user, of_another_spelling, left_out, ended, added),
+    *(as_it_was_before, nothing_at_all, another_account),
+]
+
+
+@pytest.fixture
+def two_named(named):
+    """The same with a second name, and the time before it."""
+    named.before = int(named.network.rpc("eth_blockNumber"), 16)
+    named.register("bob", BOB)
+    return named
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_liar_is_refused_alone_and_changes_nothing_among_others(two_named, lie):
+    named, url = two_named, two_named.network.url
+
+    def change(method, params, result):
+        return lie(named, method, params, result)
+
+    async with proxy(url, change) as liar:
+        with pytest.raises(ChainReadError):
+            await named.read(liar)
+        for _ in range(3):  # whoever is asked first
+            names = await named.read(liar, url, quorum=1)
+            assert names.users == {
+                "alice": named.identity(ALICE),
+                "bob": named.identity(BOB),
+            }
+
+
+async def test_a_change_hidden_from_a_returning_reader_is_found(named):
+    url = named.network.url
+    first = await named.read(url)
+    named.network.do(named.network.owner(ALICE), named.contract.renew(1))
+
+    def change(method, params, result):
+        return not_changed_since(named, method, params, result)
+
+    async with proxy(url, change) as liar:
+        with pytest.raises(ChainReadError, match="does not hold"):
+            await named.read(liar, held=first.listed)
+        second = await named.read(liar, url, held=first.listed)
+    assert (first.listed[0].version, second.listed[0].version) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("which", "why"),
+    [
+        ("nobody", "is not there at block"),
+        ("users", "not the contract of names that this program knows"),
+        ("foreign", "names users of another network"),
+    ],
+)
+async def test_a_contract_that_is_not_of_this_network_is_refused(named, which, why):
+    network = named.network
+    address = {"nobody": b"\x77" * 20, "users": network.founded.users}.get(which)
+    if which == "foreign":
+        call = deployment("Names", network.founded.book, DEPOSIT)
+        receipt = network.do(network.deployer(), call, gas=DEPLOYMENT)
+        address = bytes.fromhex(str(receipt["contractAddress"])[2:])
+
+    with pytest.raises(ContractError, match=why):
+        await named.read(network.url, address=address)
+
+
+# -- in a client
+
+
+async def test_a_client_that_wants_names_has_them(named, tmp_path):
+    url = named.network.url
+    membership = await opened(named, settings(named, url, url + "/?2"), tmp_path)
+    registry = membership.registry
+
+    assert registry.knows_names
+    assert registry.user_of_name("Alice") == named.identity(ALICE)
+    assert registry.name_of(named.identity(ALICE)) == "alice"
+    assert registry.user_of_name("bob") is None
+    named.register("bob", BOB)
+    await membership.refresh()
+    assert registry.user_of_name("bob") == named.identity(BOB), membership.explanation
+    await membership.close()
+
+
+@pytest.mark.parametrize("changes", [{"names": ""}, {}])
+async def test_others_read_none(named, tmp_path, changes):
+    url = named.network.url
+    config = settings(named, url, url + "/?2", **changes)
+    membership = await opened(named, config, tmp_path, reads_names=bool(changes))
+
+    assert not membership.registry.knows_names
+    assert membership.registry.user_of_name("alice") is None
+    await membership.close()
+    assert not (tmp_path / "state" / CACHE_FILE).exists()
+
+
+async def test_a_network_without_names_is_a_network_all_the_same(named, tmp_path):
+    url = named.network.url
+    config = settings(named, url, url + "/?2", names="77" * 20)
+    membership = await opened(named, config, tmp_path)
+
+    assert membership.registry.source is Source.ELECTED
+    assert not membership.registry.knows_names
+    assert "membership.names (0x7777" in membership.explanation
+    assert "check the address" in membership.explanation
+    await membership.close()
+
+
+async def test_names_outlive_the_process_and_its_endpoints(named, tmp_path):
+    url = named.network.url
+    first = await opened(named, settings(named, url, url + "/?2"), tmp_path)
+    await first.close()
+
+    second = await opened(named, settings(named, DEAD, DEAD + "/?2"), tmp_path)
+
+    assert second.registry.source is Source.CACHED
+    assert second.registry.user_of_name("alice") == named.identity(ALICE)
+    await second.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 200])
+async def test_damaged_names_on_disk_are_read_anew(named, tmp_path, damage):
+    url = named.network.url
+    first = await opened(named, settings(named, url, url + "/?2"), tmp_path)
+    await first.close()
+    (tmp_path / "state" / CACHE_FILE).write_bytes(damage)
+
+    dead = await opened(named, settings(named, DEAD, DEAD + "/?2"), tmp_path)
+    assert not dead.registry.knows_names
+    await dead.close()
+    again = await opened(named, settings(named, url, url + "/?2"), tmp_path)
+    assert again.registry.user_of_name("alice") == named.identity(ALICE)
+    await again.close()
