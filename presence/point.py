@@ -235,7 +235,9 @@ class PresencePoint:
         held = self._tags.get(tag)
         change: Change | None = None
         if head.slot == STATUS_SLOT:
-            change = Change.STATUS if held is not None else None
+            # A renewal says by a contact key of zeros that there is nothing to look for.
+            is_news = held is not None and any(registration.contact_key)
+            change = Change.STATUS if is_news else None
         elif head.lifetime > ONLINE_LIFETIME:
             is_news = head.sequence > self._mailboxes.sequence(tag)
             change = Change.ABSENT if is_news else None

@@ -28,6 +28,7 @@ from psp.client.status_publisher import StatusPublisher
 from psp.client.visibility import Visibility
 from psp.errors import ConfigError, LocalProtocolError, PspError
 from psp.netdoc.node_record import NodeRecord
+from psp.netdoc.presence_keys import CLOCK_SKEW
 from psp.netdoc.presence_record import period_at
 from psp.netdoc.presence_status import Status
 from psp.path.selection import Purpose
@@ -344,7 +345,7 @@ class Announcer:
             self.on_keys_ending(ends)
 
     async def _publish_status(
-        self, registration: PresenceRegistration, status: Status
+        self, registration: PresenceRegistration, status: Status, *, is_renewal: bool
     ) -> int:
         return await announce_status(
             self._context,
@@ -353,6 +354,7 @@ class Announcer:
             self._next_sequence(),
             status,
             visibility=self.visibility,
+            is_renewal=is_renewal,
         )
 
     async def _forget(self, slot: int) -> None:
@@ -363,7 +365,12 @@ class Announcer:
 
     def _next_sequence(self) -> int:
         """Rising without a memory: milliseconds, or one more than the last."""
-        self._sequence = max(self._sequence + 1, int(self._context.unix_time() * 1000))
+        now = int(self._context.unix_time() * 1_000)
+        if self._sequence > now + CLOCK_SKEW * 1_000:
+            # The clock was set back. What it said before counts nowhere, and nobody
+            # takes a sequence from so far ahead.
+            self._sequence = 0
+        self._sequence = max(self._sequence + 1, now)
         return self._sequence
 
     def points(self) -> list[NodeRecord]:

@@ -141,10 +141,20 @@ async def announce_status(
     status: Status,
     *,
     visibility: Visibility = Visibility.CONTACTS,
+    is_renewal: bool = False,
 ) -> int:
     """Publish a status over a registration; return how many discovery nodes store it.
 
-    The arguments and errors are those of `announce`.
+    The other arguments and errors are those of `announce`.
+
+    Args:
+        context: What the client shares.
+        identity: Whose status it is.
+        registration: Over which circuit.
+        sequence: Higher than any before.
+        status: What to publish.
+        visibility: Who may find it.
+        is_renewal: It says what the last one said: watchers need not be told.
     """
     network, entropy = context.registry.network, context.entropy
 
@@ -158,7 +168,9 @@ async def announce_status(
             entropy=entropy,
         )
 
-    form = _Form(STATUS_SLOT, sequence, _now(context), STATUS_LIFETIME)
+    form = _Form(
+        STATUS_SLOT, sequence, _now(context), STATUS_LIFETIME, tells=not is_renewal
+    )
     publisher = _Publisher(context, identity, registration, form, sealed)
     faces, _ = publisher.faces(visibility)
     stored, _ = await publisher.publish(faces)
@@ -180,12 +192,18 @@ class _Face:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What all faces have in common; the fields are those of `RecordHead`."""
+    """What all faces have in common; the first fields are those of `RecordHead`.
+
+    Attributes:
+        tells: Watchers are to be told; a status that is merely renewed is registered
+            with zeros for a contact key.
+    """
 
     slot: int
     sequence: int
     issued: UnixTime
     lifetime: int
+    tells: bool = True
 
 
 _Sealer = Callable[[_Face, RecordHead, Place, bytes], bytes]
@@ -253,6 +271,11 @@ class _Publisher:
         least = min(stored.values(), default=0)
         return stored.get(today, least), missing - {today}
 
+    def _contact_key(self) -> bytes:
+        if not self.form.tells:
+            return bytes(primitives.KEY_SIZE)
+        return primitives.x25519_public(self.registration.contact_private)
+
     async def _publish(self, face: _Face) -> int:
         form, circuit = self.form, self.registration.circuit
         network = self.context.registry.network
@@ -261,7 +284,7 @@ class _Publisher:
         )
         place = Place(
             self.registration.point.node_id,
-            primitives.x25519_public(self.registration.contact_private),
+            self._contact_key(),
             self.registration.tag,
             endpoints=(),  # the point's own, as it says in its answer
         )

@@ -1,13 +1,14 @@
 """Keeps a user's status published: at once when it changes, anew before it ends.
 
-It goes over the circuit of one of the user's presence points, in turn, so that changes
-do not use up what one point takes from one circuit.
+It goes over the circuits of the user's presence points of the two lowest slots, in turn, so
+that changes do not use up what one point takes from one circuit. Those are the points
+at which watchers leave their handles.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -16,8 +17,18 @@ from psp.errors import PspError
 from psp.netdoc.presence_status import Status
 from psp.units import Seconds
 
-Publish = Callable[[PresenceRegistration, Status], Awaitable[int]]
-"""Publishes a status over a registration; returns how many nodes store it."""
+WATCHED_POINTS = 2
+"""Presence points at which watchers leave handles (`psp.client.watch_config`)."""
+
+
+class Publish(Protocol):
+    """Publishes a status over a registration; returns how many nodes store it."""
+
+    async def __call__(
+        self, registration: PresenceRegistration, status: Status, *, is_renewal: bool
+    ) -> int:
+        """Do so; a renewal says what was said before."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,7 @@ class StatusPublisher:
                 until = self._times[0] + self._config.burst_within
                 await asyncio.sleep(max(0.0, until - loop.time()))
             edition = self._edition
-            if not await self._publish_once():
+            if not await self._publish_once(is_renewal=self._published == edition):
                 await asyncio.sleep(self._config.retry_after)
                 continue
             self._times.append(loop.time())
@@ -115,14 +126,18 @@ class StatusPublisher:
         except TimeoutError:
             pass
 
-    async def _publish_once(self) -> bool:
+    async def _publish_once(self, *, is_renewal: bool) -> bool:
         registrations = [found for _, found in sorted(self._registrations.items())]
         if not registrations or self._status is None:
             return False
         self._turn += 1
-        registration = registrations[self._turn % len(registrations)]
+        watched = registrations[:WATCHED_POINTS]
+        registration = watched[self._turn % len(watched)]
         try:
-            return bool(await self._publish(registration, self._status))
+            stored = await self._publish(
+                registration, self._status, is_renewal=is_renewal
+            )
         except PspError as error:
             self._log.info("status_failed", error=str(error))
             return False
+        return bool(stored)
