@@ -160,10 +160,14 @@ class RecordHead:
     def check_time(self, unix_now: float) -> None:
         """Check that the head is of this time and its period touches its life.
 
+        A sequence ahead of its time counts as little as a record that is: whoever
+        stole a day key could make readers refuse all later records of the user.
+
         Raises:
             RecordRefusedError: For FUTURE, EXPIRED or PERIOD.
         """
-        if self.issued > unix_now + CLOCK_SKEW:
+        is_ahead = self.sequence >= (self.issued + CLOCK_SKEW + 1) * 1_000
+        if self.issued > unix_now + CLOCK_SKEW or is_ahead:
             raise RecordRefusedError(Refusal.FUTURE)
         if self.expires <= unix_now:
             raise RecordRefusedError(Refusal.EXPIRED)

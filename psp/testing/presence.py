@@ -15,7 +15,7 @@ from psp.netdoc.presence_inner import (
     read_records,
     seal,
 )
-from psp.netdoc.presence_keys import DayKey, PresenceKey
+from psp.netdoc.presence_keys import CLOCK_SKEW, DayKey, PresenceKey
 from psp.netdoc.presence_record import RecordHead, locations_at, periods_of
 from psp.netdoc.registration import sign_registration
 from psp.runtime.ports import RefusedError
@@ -185,7 +185,11 @@ class PresenceUser:
         lifetime: int = ONLINE_LIFETIME,
     ) -> RecordHead:
         """Return the head of a new record, with the next sequence number."""
-        self.sequence = max(self.sequence + 1, int(unix_now * 1_000))
+        milliseconds = int(unix_now * 1_000)
+        is_ahead = self.sequence > milliseconds + CLOCK_SKEW * 1_000
+        self.sequence = (
+            milliseconds if is_ahead else max(self.sequence + 1, milliseconds)
+        )
         issued = UnixTime(int(unix_now))
         return RecordHead.under(day, slot, self.sequence, issued, lifetime)
 

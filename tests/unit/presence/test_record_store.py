@@ -113,7 +113,7 @@ def test_forged_renewal_is_refused_although_its_certificate_is_known():
     mine = alice.agreed_record(RELAY, NOON)
     where = checked(mine).location
     put(store, mine)
-    newer = mine[:134] + (2**63).to_bytes(8) + mine[142:]
+    newer = mine[:134] + (NOON * 1_000 + 1).to_bytes(8) + mine[142:]
 
     assert store.put(where, newer, PUBLISHER, NOON) is Refusal.SIGNATURE
     assert store.newest(where, None, NOON).raw == mine

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -17,8 +18,14 @@ from psp.crypto.blinding import PUBLIC_SECRET, Credential, blind_public
 from psp.crypto.keys import SigningKey
 from psp.errors import ConfigError
 from psp.ids import NodeId
-from psp.netdoc.presence_inner import ONLINE_LIFETIME, Place
-from psp.netdoc.presence_record import STATUS_SLOT, OuterRecord, parse, period_at
+from psp.netdoc.presence_inner import ONLINE_LIFETIME, Place, read_records
+from psp.netdoc.presence_record import (
+    STATUS_SLOT,
+    OuterRecord,
+    locations_at,
+    parse,
+    period_at,
+)
 from psp.netdoc.presence_status import Status, open_status
 from psp.netdoc.registration import Registration
 from psp.path.selection import Purpose
@@ -62,6 +69,7 @@ class Points:
         self.forgetful: set[NodeId] = set()
         self.registrations: list[tuple[float, Registration]] = []
         self.records: list[OuterRecord] = []
+        self.published: list[tuple[float, OuterRecord]] = []
         self.unix_time: Callable[[], float] = lambda: NOON
 
     async def _answer(
@@ -79,6 +87,7 @@ class Points:
                 unix_now=self.unix_time(),
             )
             self.records.append(record)
+            self.published.append((self.unix_time(), record))
             return Published(0 if point in self.forgetful else 8).encode()
         asked = Registration.decode(data)
         asked.check_signatures(self.registry.network)
@@ -192,6 +201,35 @@ def test_a_record_that_lives_past_midnight_is_announced_under_both_days():
     late = [r.head for r in points.records if r.head.lifetime == ONLINE_LIFETIME][-2:]
     assert late[0].sequence == late[1].sequence
     assert late[0].period + 1 == late[1].period
+
+
+@pytest.mark.parametrize("skew", [-100, 0, 100])
+def test_around_midnight_every_reader_finds_the_user_at_every_moment(skew):
+    points = Points(3)
+
+    async def then(announcer, _):
+        await announcer.wait_until_announced(1)
+        await asyncio.sleep(43_200 + 2_000)
+
+    announced(points, then, ONE_SLOT)
+
+    midnight = EPOCH + 86_400
+    for moment in range(midnight - 1_500, midnight + 1_500, 10):
+        held = [record for when, record in points.published if when <= moment]
+        unix_now = moment + skew
+        places = locations_at(ALICE.credential, unix_now, random_value)
+        # Each discovery node holds the newest of a location; it serves no other.
+        newest = {r.location: r.raw for r in held if r.location in places.values()}
+        found = read_records(
+            newest.values(),
+            credential=ALICE.credential,
+            network=points.registry.network,
+            random_value=random_value,
+            unix_now=unix_now,
+            is_relay=lambda _: True,
+        )
+        assert found, moment - midnight
+        assert not found[0].is_absence
 
 
 def test_when_the_circuit_ends_the_slot_moves_to_a_point_that_can_be_reached():
@@ -472,6 +510,35 @@ def test_who_leaves_says_where_it_was_agreed_to():
     announced(points, then)
 
     assert sorted(left) == [(slot, ABSENCE_LIFETIME) for slot in range(3)]
+
+
+def test_a_clock_that_is_set_back_a_day_makes_nobody_unfindable():
+    points = Points(3)
+
+    async def main(hub: SimHub):
+        await asyncio.sleep(43_200)
+        wrong = [86_400.0]
+        points.unix_time = lambda: hub.unix_time() + wrong[0]
+        context = replace(
+            client_context(hub, points.registry), unix_time=points.unix_time
+        )
+        builder = points.builder.as_builder()
+        announcer = Announcer(context, ALICE, builder, busy, ONE_SLOT)
+        announcer.start()
+        await announcer.wait_until_announced(1)
+        wrong[0] = 0.0
+        # What the points and stores parse is refused when it is ahead of its time.
+        points.records.clear()
+        await announcer.publish_now()
+        await asyncio.sleep(5.0)
+        heads = [record.head for record in points.records]
+        await announcer.stop()
+        return heads, hub.unix_time()
+
+    heads, now = run_simulation(main)
+
+    assert heads
+    assert all(head.sequence <= now * 1_000 for head in heads)
 
 
 def made_ahead(days: int = 1, since: float = NOON - 1_000) -> DelegatedIdentity:
