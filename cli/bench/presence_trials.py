@@ -145,7 +145,7 @@ async def look_all_up(
             for each in part:
                 await _try(bed, client, each, tally, blamed)
 
-    step = LOOKUPS_PER_CLIENT
+    step = min(LOOKUPS_PER_CLIENT, -(-len(expected) // AT_ONCE))
     parts = [expected[start : start + step] for start in range(0, len(expected), step)]
     await asyncio.gather(*(read(number, part) for number, part in enumerate(parts)))
 

@@ -1,0 +1,64 @@
+"""Users are found, and nobody is shown the past, among dead and malicious nodes.
+
+32 discovery nodes on real sockets, look-ups through circuits, by readers without a
+memory. A few dozen trials each here; ``make presence-trials`` makes thousands.
+"""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from cli.bench.presence_town import open_bed
+from cli.bench.presence_trials import Tally, with_bad, with_dead
+from cli.testbed.behaviours import Behaviour
+
+TRIALS = int(os.environ.get("PSP_PRESENCE_TRIALS", "0"))
+"""Of each kind; 0 for as few as a quick run has."""
+SEED = int(
+    os.environ.get("PSP_PRESENCE_SEED", "0")
+) or random.SystemRandom().getrandbits(32)
+
+pytestmark = pytest.mark.timeout(120 if not TRIALS else 3_600)
+
+GOAL = 0.999 if TRIALS else 0.96
+"""A few trials cannot tell 99.9 % from 99 %: one that learns nothing is let pass."""
+
+
+def judge(tally: Tally) -> None:
+    """Fail if too few are found, or anybody is called off line."""
+    told = "\n".join([f"seed {SEED}, {dict(tally.outcomes)}", *tally.failures])
+    assert tally.success >= GOAL, told
+    assert tally.outcomes["offline"] == 0, told
+
+
+async def test_with_30_percent_dead_the_newest_record_is_found(tmp_path: Path) -> None:
+    tally = Tally()
+    async with open_bed(tmp_path / "net") as bed:
+        await with_dead(bed, TRIALS or 48, tally, dice=random.Random(SEED), say=print)
+    judge(tally)
+
+
+async def test_with_20_percent_malicious_it_is_found(tmp_path: Path) -> None:
+    tally = Tally()
+    async with open_bed(tmp_path / "net") as bed:
+        await with_bad(bed, TRIALS or 96, tally, dice=random.Random(SEED), say=print)
+    judge(tally)
+
+
+@pytest.mark.parametrize("behaviour", Behaviour)
+async def test_all_of_one_kind_do_not_prevent_it(
+    tmp_path: Path, behaviour: Behaviour
+) -> None:
+    tally = Tally()
+    async with open_bed(tmp_path / "net", others=4) as bed:
+        await with_bad(
+            bed,
+            TRIALS or 24,
+            tally,
+            dice=random.Random(SEED),
+            say=print,
+            mix=[behaviour],
+        )
+    judge(tally)
