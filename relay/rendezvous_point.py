@@ -7,7 +7,8 @@ Each cookie has one state machine, and each circuit at most one cookie::
                              +--- 30 s, or its circuit ends ---> USED ---30 s+--> (none)
 
 The first JOIN wins, whatever the order of arrival; asking again for what one has already
-got changes nothing. Full table: ESTABLISH is refused, nobody is pushed out.
+got changes nothing, but that ESTABLISH by who waits begins its 30 s anew (a call may ring
+for a minute). Full table: ESTABLISH is refused, nobody is pushed out.
 """
 
 import enum
@@ -127,17 +128,23 @@ class RendezvousPoint:
             return Reason.PROTOCOL
         meeting = self._meetings.get(cookie)
         if meeting is not None:
-            is_own = meeting.host == key and meeting.state is not MeetingState.USED
-            return None if is_own else Reason.REFUSED
+            if meeting.host != key or meeting.state is MeetingState.USED:
+                return Reason.REFUSED
+            if meeting.state is MeetingState.WAITING:
+                self._wait(cookie, now)
+            return None
         if key in self._cookie_of:
             return Reason.PROTOCOL
         if len(self._meetings) >= self._config.max_cookies:
             return Reason.RESOURCE_LIMIT
         self._meetings[cookie] = _Meeting(MeetingState.WAITING, key)
         self._cookie_of[key] = cookie
-        self._deadlines.set(cookie, Monotonic(now + self._config.cookie_life))
+        self._wait(cookie, now)
         self._stats.cookies_established += 1
         return None
+
+    def _wait(self, cookie: Cookie, now: Monotonic) -> None:
+        self._deadlines.set(cookie, Monotonic(now + self._config.cookie_life))
 
     def _join(self, cookie: Cookie, key: int) -> int | Reason:
         meeting = self._meetings.get(cookie)

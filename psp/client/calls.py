@@ -1,88 +1,77 @@
-"""Calls: introduction, rendezvous, handshake; both sides.
+"""Calls: introduction, ringing, rendezvous, handshake; both sides.
 
 ::
 
     Bob                          C (presence point)   R (rendezvous)          Alice
     circuit to R, ESTABLISH(cookie) ------------------>|
-    circuit to C, INTRODUCE(sealed) -->| INTRODUCTION ------------------------->|
-                                       |               |<- JOIN(cookie), 4 hops |
+    circuit to C, INTRODUCE(sealed) -->| INTRODUCTION ---------------> gate, app: it rings
+                                       |               |                answer()
+                                       |               |<- JOIN(cookie), 3 or 4 hops |
     |<============ handshake messages 2 and 3 through R =======================>|
+
+`psp.client.placing` is Bob's side, `psp.client.doorbell` what comes before Alice's phone
+rings. Between ringing and answering nothing is built.
 """
 
-import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from psp.client.circuit import Circuit
 from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
-from psp.client.handshake import CalleeHandshake, CallerHandshake, caller_judge
+from psp.client.doorbell import ContactOf, Doorbell, Ring, no_contacts
+from psp.client.errors import (
+    BusyError,
+    CallError,
+    ContactRevokedError,
+    UnreachableError,
+    UserOfflineError,
+)
+from psp.client.established import EstablishedCall
+from psp.client.handshake import CalleeHandshake, caller_judge
 from psp.client.identity import Identity
+from psp.client.introducing import Caller
+from psp.client.introduction_gate import GateConfig
+from psp.client.leaving import leave_notices
 from psp.client.leg_keeper import LegKeeper
-from psp.client.lookup import LookupResult
+from psp.client.lookup import LookupResult, PresenceState
+from psp.client.missed_calls import MissedCalls
 from psp.client.network import ClientNetwork
+from psp.client.placing import Placing
 from psp.client.registration import PresenceRegistration
+from psp.client.ringing import CallPolicy, RingingCalls
 from psp.client.session import ClientSession
-from psp.crypto.session import SessionInitiator, SessionKeys, SessionResponder
+from psp.crypto.session import CallerSigner, SessionKeys, SessionResponder
 from psp.endpoint.session import Session
-from psp.errors import DecodeError, HandshakeError, PspError
+from psp.errors import PspError
 from psp.ids import COOKIE_SIZE, Cookie, NodeId, UserId
 from psp.netdoc.contact_card import ContactCard
-from psp.netdoc.introduction import (
-    MAX_LIFE,
-    Introduction,
-    open_introduction,
-    seal_introduction,
-)
+from psp.netdoc.introduction import MAX_LIFE
 from psp.netdoc.presence_inner import Presence
-from psp.netdoc.ticket import NO_TICKET
 from psp.path.selection import Purpose
 from psp.units import Seconds, UnixTime
-from psp.wire.presence import (
-    IntroduceRequest,
-    IntroductionAnswer,
-    IntroductionStatus,
-)
+from psp.wire.presence import IntroductionAnswer
 from psp.wire.relay_message import RelayCommand
 
-CALL_WITHIN = Seconds(10.0)
-"""From introduction to keys, for one presence point; then the next is tried."""
-MAX_PENDING_CALLS = 8
-"""Incoming calls that are being set up; more are answered BUSY (R-PATH-5)."""
-CALLS_PER_MINUTE = 30
-"""Incoming calls answered in all (R-PATH-5): each makes us build a circuit, and a
-stranger who makes us build many learns our guards sooner. More are answered BUSY."""
-MAX_WAITING_CALLS = 32
-"""Sessions set up that the app has not accepted; more are answered BUSY."""
-MAX_REMEMBERED_COOKIES = 4096
-"""Introductions seen lately, each for 120 s; with more, new ones are refused."""
+__all__ = ["CallError", "Calls", "EstablishedCall"]
 
-IntroductionFilter = Callable[[Introduction], bool]
-"""Decides before anything is opened whether to answer an introduction."""
-
-
-class CallError(PspError):
-    """The call did not come about; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class EstablishedCall:
-    """A session, and what keeps its legs."""
-
-    session: ClientSession
-    legs: LegKeeper
-    presence_point: NodeId | None = None
-    """Where the caller introduced itself; None at the callee."""
+JOIN_WITHIN = Seconds(10.0)
+"""From an answer to keys, the building of the circuit not counted."""
+ANSWERS_PER_MINUTE = 30
+"""Circuits built to strangers' and contacts' rendezvous (R-PATH-5): a stranger who makes
+us build many learns our guards sooner."""
+TICKET_HOPS = 3
+"""Of the callee's circuit, for a contact with a ticket; strangers get one more, so that
+their rendezvous never touches a layer-2 guard."""
 
 
 class Calls:
     """Places and takes calls for one client.
 
     Attributes:
-        accepts: Decides on introductions before anything is opened.
         on_step: Told, in words, how far a call of ours has come.
-        incoming: Calls that are set up and wait for the app.
+        ringing: Calls that wait for the app.
+        missed: Calls that nobody took.
     """
 
     def __init__(
@@ -91,235 +80,232 @@ class Calls:
         network: ClientNetwork,
         circuits: CircuitBuilder,
         identity: Identity | None,
+        *,
+        contact_of: ContactOf = no_contacts,
+        missed: MissedCalls | None = None,
+        gate: GateConfig | None = None,
     ) -> None:
-        self.accepts: IntroductionFilter = lambda _: True
+        """Be ready for calls.
+
+        Args:
+            context: What the client shares.
+            network: Carries blocks.
+            circuits: Builds.
+            identity: Who we are; None calls anonymously and is not called.
+            contact_of: Tells whose ticket key an id names.
+            missed: Where missed calls are kept; None for memory only.
+            gate: Limits on incoming calls.
+        """
         self.on_step: Callable[[str], None] = lambda _: None
-        self.incoming: asyncio.Queue[EstablishedCall] = asyncio.Queue(MAX_WAITING_CALLS)
+        self.ringing = RingingCalls()
+        self.missed = missed if missed is not None else MissedCalls()
         self._context = context
         self._network = network
         self._circuits = circuits
         self._identity = identity
-        self._seen: OrderedDict[bytes, float] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._doorbell = Doorbell(
+            context,
+            self.ringing,
+            self.missed,
+            answering=self._answer,
+            contact_of=contact_of,
+            gate=gate,
+        )
+        self._contact_of = contact_of
         self._sessions: set[ClientSession] = set()
-        self._answered: deque[float] = deque(maxlen=CALLS_PER_MINUTE)
+        self._answered: deque[float] = deque(maxlen=ANSWERS_PER_MINUTE)
 
-    async def place(
-        self, card: ContactCard, found: LookupResult, *, anonymous: bool = False
-    ) -> EstablishedCall:
-        """Call a user whom a look-up found.
+    @property
+    def policy(self) -> CallPolicy:
+        """Decides on calls before they ring; told of nothing but the `IncomingCall`."""
+        return self._doorbell.policy
 
-        Raises:
-            CallError: If no presence point led to a session.
-        """
-        if not found.points:
-            raise CallError(f"the user is {found.state}")
-        trouble: list[str] = []
-        for point in found.points:
-            try:
-                return await self._call_through(card, point, anonymous=anonymous)
-            except (PspError, TimeoutError) as error:
-                trouble.append(str(error) or "no answer in time")
-        raise CallError("no presence point led to the user: " + "; ".join(trouble))
-
-    async def close(self) -> None:
-        """Hang up, and stop setting calls up."""
-        for session in list(self._sessions):
-            session.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    @policy.setter
+    def policy(self, policy: CallPolicy) -> None:
+        self._doorbell.policy = policy
 
     # -- caller
 
-    async def _call_through(
-        self, card: ContactCard, point: Presence, *, anonymous: bool
-    ) -> EstablishedCall:
-        meeting, introduction = await self._open_both(point)
-        try:
-            async with asyncio.timeout(CALL_WITHIN):
-                keys = await self._introduce(
-                    card, point, meeting, introduction, anonymous=anonymous
-                )
-        except BaseException:
-            meeting.close()
-            introduction.close()
-            raise
-        introduction.close()
-        return self._established(
-            meeting, keys, card.identity, point=point.place.node_id
-        )
-
-    async def _open_both(self, point: Presence) -> tuple[Circuit, Circuit]:
-        """Build to a rendezvous and to the presence point at the same time."""
-        opening = [
-            asyncio.create_task(self._circuits.open(Purpose.RENDEZVOUS_CALLER)),
-            asyncio.create_task(
-                self._circuits.open(Purpose.INTRODUCTION, last=point.place.node_id)
-            ),
-        ]
-        try:
-            meeting, introduction = await asyncio.gather(*opening)
-        except BaseException:
-            for task in opening:
-                task.cancel()
-            for outcome in await asyncio.gather(*opening, return_exceptions=True):
-                if not isinstance(outcome, BaseException):
-                    outcome.close()
-            raise
-        return meeting, introduction
-
-    async def _introduce(
+    async def place(
         self,
         card: ContactCard,
-        point: Presence,
-        meeting: Circuit,
-        introduction: Circuit,
+        found: LookupResult,
+        *,
+        anonymous: bool = False,
+        notice: str | None = None,
+    ) -> EstablishedCall:
+        """Call a user whom a look-up found; it rings for a minute at most.
+
+        Args:
+            card: Whom; a personal card's ticket passes the callee's gate at once.
+            found: Where the user is.
+            anonymous: Do not tell who calls; no ticket is shown either.
+            notice: Left in the user's mailboxes when they are off line, at most 128
+                bytes of UTF-8; None leaves nothing.
+
+        Raises:
+            UserOfflineError: If the user has signed off.
+            CallError: If no presence point led to a session, for another reason.
+        """
+        try:
+            return await self._call(card, found, anonymous=anonymous)
+        except UserOfflineError as error:
+            error.was_noted = notice is not None and bool(
+                await self._leave(card, error.mailboxes, notice, anonymous=anonymous)
+            )
+            raise
+
+    async def leave_notice(
+        self,
+        card: ContactCard,
+        found: LookupResult,
+        text: str = "",
+        *,
+        anonymous: bool = False,
+    ) -> int:
+        """Leave a missed-call notice; return how many mailboxes took it.
+
+        Args:
+            card: For whom.
+            found: A look-up that knows the mailboxes.
+            text: At most 128 bytes of UTF-8, all printable.
+            anonymous: Do not tell who called.
+
+        Raises:
+            LocalProtocolError: If the text does not fit.
+        """
+        return await self._leave(card, _mailboxes(found), text, anonymous=anonymous)
+
+    async def _call(
+        self, card: ContactCard, found: LookupResult, *, anonymous: bool
+    ) -> EstablishedCall:
+        if not found.points:
+            words = f"the user is {found.state}"
+            if found.state is PresenceState.OFFLINE:
+                raise UserOfflineError(words, mailboxes=_mailboxes(found))
+            raise UnreachableError(words)
+        caller = Caller(
+            self._context,
+            self._circuits,
+            card,
+            None if anonymous else self._signer(),
+            Cookie(self._context.entropy.token(COOKIE_SIZE)),
+            UnixTime(int(self._context.unix_time()) + MAX_LIFE),
+        )
+        placing = Placing(caller, self._network, self.on_step)
+        try:
+            placed = await placing.run(found.points)
+        except UserOfflineError as error:
+            error.mailboxes = tuple(placing.absent)
+            raise
+        point = placed.presence_point
+        return self._established(placed.meeting, placed.keys, card.identity, point)
+
+    async def _leave(
+        self,
+        card: ContactCard,
+        mailboxes: Sequence[Presence],
+        text: str,
         *,
         anonymous: bool,
-    ) -> SessionKeys:
-        cookie = Cookie(self._context.entropy.token(COOKIE_SIZE))
-        signer = None
-        if not anonymous and self._identity is not None:
-            signer = self._identity.signer(self._context.unix_time())
-        initiator = SessionInitiator(
-            network=card.network.encode(),
-            cookie=cookie,
-            callee=card.identity,
-            contact_key=point.place.contact_key,
-            caller=signer,
-            entropy=self._context.entropy,
+    ) -> int:
+        signer = None if anonymous else self._signer()
+        return await leave_notices(
+            self._context, self._circuits, card, mailboxes, text=text, signer=signer
         )
-        handshake = CallerHandshake(initiator, meeting, self._network)
-        self.on_step("circuits built")
-        await meeting.request(RelayCommand.ESTABLISH, cookie)
-        self.on_step("rendezvous established")
-        request = self._sealed(card, point, meeting, cookie, initiator.message_1)
-        answer = await introduction.request(RelayCommand.INTRODUCE, request)
-        status = IntroductionAnswer.decode(answer).status
-        if status is not IntroductionStatus.DELIVERED:
-            raise CallError(f"introduction: {status.name.lower().replace('_', ' ')}")
-        self.on_step("introduction delivered")
-        keys = await handshake.keys(CALL_WITHIN)
-        self.on_step("keys agreed end to end")
-        return keys
 
-    def _sealed(
-        self,
-        card: ContactCard,
-        point: Presence,
-        meeting: Circuit,
-        cookie: Cookie,
-        message_1: bytes,
-    ) -> bytes:
-        rendezvous = meeting.path[-1]
-        plain = Introduction(
-            expiry=UnixTime(int(self._context.unix_time()) + MAX_LIFE),
-            rendezvous=rendezvous.node_id,
-            endpoint=rendezvous.endpoints[0],
-            cookie=cookie,
-            ticket=NO_TICKET,
-            noise_message=message_1,
-        )
-        sealed = seal_introduction(
-            plain,
-            point.place.contact_key,
-            network=card.network,
-            presence_point=point.place.node_id,
-        )
-        return IntroduceRequest(point.place.tag, sealed).encode()
+    def _signer(self) -> CallerSigner | None:
+        if self._identity is None:
+            return None
+        return self._identity.signer(self._context.unix_time())
 
     # -- callee
 
     async def take_introduction(
         self, registration: PresenceRegistration, data: bytes
     ) -> IntroductionAnswer:
-        """Decide on an introduction; set the call up behind the answer."""
-        return IntroductionAnswer(self._take(registration, data))
-
-    def _take(
-        self, registration: PresenceRegistration, data: bytes
-    ) -> IntroductionStatus:
+        """Decide on an introduction; nothing is built for it."""
         if self._identity is None:
-            return IntroductionStatus.REFUSED
-        try:
-            request = IntroduceRequest.decode(data)
-            introduction = open_introduction(
-                request.sealed,
-                registration.contact_private,
-                network=self._context.registry.network,
-                presence_point=registration.point.node_id,
-            )
-        except (DecodeError, HandshakeError):
-            return IntroductionStatus.REFUSED
-        now = self._context.unix_time()
-        if not introduction.is_in_time(now) or not self._is_new(introduction, now):
-            return IntroductionStatus.REFUSED
-        if self._is_busy(now):
-            return IntroductionStatus.BUSY
-        if not self.accepts(introduction):
-            return IntroductionStatus.REFUSED
-        self._answered.append(now)
-        task = asyncio.create_task(self._meet(registration, introduction))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return IntroductionStatus.DELIVERED
+            return self._doorbell.refusal
+        return await self._doorbell.take(registration, data, self._identity.user_id)
 
-    def _is_busy(self, now: float) -> bool:
-        answered = self._answered
-        if len(answered) == CALLS_PER_MINUTE and now - answered[0] < 60:
-            return True
-        return len(self._tasks) >= MAX_PENDING_CALLS or self.incoming.full()
+    async def accept(self) -> EstablishedCall:
+        """Wait for the next call and answer it; go on to the next one if that fails."""
+        while True:
+            call = await self.ringing.next()
+            try:
+                return await call.establish()
+            except (PspError, TimeoutError) as error:
+                self._context.log.info("incoming_call_failed", error=str(error))
 
-    async def _meet(
-        self, registration: PresenceRegistration, introduction: Introduction
-    ) -> None:
+    async def close(self) -> None:
+        """Hang up, and stop ringing."""
+        await self._doorbell.close()
+        await self.ringing.close()
+        for session in list(self._sessions):
+            session.close()
+
+    async def _answer(self, ring: Ring) -> EstablishedCall:
+        """Build to the caller's rendezvous and agree on keys.
+
+        Raises:
+            CallError: If the caller is not to be reached, or too many were answered.
+            ContactRevokedError: If the contact was removed since it rang.
+        """
+        self._check_contact(ring)
+        self._count_answer()
         try:
-            established = await self._join(registration, introduction)
+            circuit, keys, caller = await self._join(ring)
         except (PspError, TimeoutError) as error:
-            self._context.log.info("incoming_call_failed", error=str(error))
-            return
+            words = str(error) or "no answer in time"
+            raise UnreachableError(f"the caller is gone: {words}") from None
         try:
-            self.incoming.put_nowait(established)
-        except asyncio.QueueFull:
-            established.session.close()
+            self._check_contact(ring)
+        except ContactRevokedError:
+            circuit.close()
+            raise
+        return self._established(circuit, keys, caller)
 
-    async def _join(
-        self, registration: PresenceRegistration, introduction: Introduction
-    ) -> EstablishedCall:
-        assert self._identity is not None  # noqa: S101 - take_introduction has checked
+    async def _join(self, ring: Ring) -> tuple[Circuit, SessionKeys, UserId | None]:
+        assert self._identity is not None  # noqa: S101 - else it would not ring
+        introduction = ring.introduction
         responder = SessionResponder(
             network=self._context.registry.network.encode(),
             cookie=introduction.cookie,
             callee=self._identity.user_id,
-            contact_private=registration.contact_private,
+            contact_private=ring.contact_private,
             entropy=self._context.entropy,
             is_caller=caller_judge(self._context),
         )
         responder.read_1(introduction.noise_message)
         circuit = await self._circuits.open(
-            Purpose.RENDEZVOUS_CALLEE, last=introduction.rendezvous
+            Purpose.RENDEZVOUS_CALLEE,
+            last=introduction.rendezvous,
+            length=TICKET_HOPS if ring.contact is not None else None,
         )
         try:
             handshake = CalleeHandshake(responder, circuit, self._network)
             await circuit.request(RelayCommand.JOIN, introduction.cookie)
-            keys, caller = await handshake.keys(CALL_WITHIN)
+            keys, caller = await handshake.keys(JOIN_WITHIN)
         except BaseException:
             circuit.close()
             raise
-        return self._established(circuit, keys, caller)
+        return circuit, keys, caller
 
-    def _is_new(self, introduction: Introduction, now: float) -> bool:
-        """Remember every introduction for as long as it could be replayed."""
-        seen = self._seen
-        while seen and next(iter(seen.values())) < now:
-            seen.popitem(last=False)
-        if introduction.cookie in seen:
-            return False
-        if len(seen) >= MAX_REMEMBERED_COOKIES:
-            return False  # fail closed: forgetting early would allow a replay
-        seen[introduction.cookie] = now + 2 * MAX_LIFE
-        return True
+    def _check_contact(self, ring: Ring) -> None:
+        """See that the ticket's key is still the contact's."""
+        if ring.ticket_id is None:
+            return
+        holder = self._contact_of(ring.ticket_id)
+        if holder is None or holder.name != ring.contact:
+            raise ContactRevokedError("the contact was removed while it rang")
+
+    def _count_answer(self) -> None:
+        now = self._context.unix_time()
+        answered = self._answered
+        if len(answered) == ANSWERS_PER_MINUTE and 0 <= now - answered[0] < 60:
+            raise BusyError("too many calls were answered in the last minute")
+        answered.append(now)
 
     # -- both
 
@@ -341,3 +327,8 @@ class Calls:
         keeper = LegKeeper(self._context, self._network, self._circuits, session)
         keeper.start(circuit)
         return EstablishedCall(session, keeper, point)
+
+
+def _mailboxes(found: LookupResult) -> tuple[Presence, ...]:
+    mailboxes: tuple[Presence, ...] = getattr(found, "mailboxes", ())
+    return mailboxes

@@ -80,6 +80,7 @@ class CircuitBuilder:
         last: NodeId | None = None,
         avoid: Collection[NodeId] = (),
         second_guard: bool = False,
+        length: int | None = None,
     ) -> Circuit:
         """Return a built circuit.
 
@@ -88,6 +89,7 @@ class CircuitBuilder:
             last: The last hop, where it is given.
             avoid: Relays to leave out where possible.
             second_guard: Enter by the second guard: for hot spares.
+            length: Hops, where it is not what the purpose asks for.
 
         Raises:
             NoPathError: If there is no path.
@@ -97,7 +99,7 @@ class CircuitBuilder:
         expires = self._context.registry.expires + CLOCK_TOLERANCE
         if self._context.unix_time() >= expires:
             raise RegistryExpiredError("the registry has expired; fetch a newer file")
-        wish = _Wish(purpose, last, frozenset(avoid), second_guard)
+        wish = _Wish(purpose, last, frozenset(avoid), second_guard, length)
         race = _Race(self, wish)
         try:
             async with asyncio.timeout(self.config.within):
@@ -162,6 +164,7 @@ class CircuitBuilder:
                     last=wish.last,
                     exclude=exclude,
                     avoid=wish.avoid,
+                    length=wish.length,
                     use_second_guard=wish.second_guard,
                 )
             except NoPathError:
@@ -204,6 +207,7 @@ class _Wish:
     last: NodeId | None
     avoid: frozenset[NodeId]
     second_guard: bool = False
+    length: int | None = None
 
 
 class _Race:

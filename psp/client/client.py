@@ -239,7 +239,7 @@ class Client:
 
     async def accept_call(self) -> EstablishedCall:
         """Do what `accept` does; return the keeper of the session's legs with it."""
-        return await self._parts.calls.incoming.get()
+        return await self._parts.calls.accept()
 
     def on_call_step(self, listener: Callable[[str], None]) -> None:
         """Tell ``listener``, in words, how far a call of ours has come."""
@@ -277,7 +277,7 @@ class Client:
             nodes=len(self._registry.nodes()),
             presence_points=len(self.announcer.registrations) if self.announcer else 0,
             contacts=len(parts.contacts),
-            incoming=parts.calls.incoming.qsize(),
+            incoming=len(parts.calls.ringing),
         )
 
     @property

@@ -21,6 +21,7 @@
 """
 
 from psp.errors import PspError
+from psp.netdoc.presence_inner import Presence
 
 
 class KeysEndedError(PspError):
@@ -64,7 +65,17 @@ class CallError(PresenceError):
 
 
 class UserOfflineError(CallError):
-    """The user is off line."""
+    """The user is off line.
+
+    Attributes:
+        mailboxes: Where notices can be left.
+        was_noted: Whether one was left.
+    """
+
+    def __init__(self, *args: object, mailboxes: tuple[Presence, ...] = ()) -> None:
+        super().__init__(*args)
+        self.mailboxes = mailboxes
+        self.was_noted = False
 
 
 class UnreachableError(CallError):

@@ -14,7 +14,6 @@ from psp.crypto.session import (
     MESSAGE_2_SIZE,
     MESSAGE_3_SIZE,
     IsCaller,
-    SessionInitiator,
     SessionKeys,
     SessionResponder,
 )
@@ -73,11 +72,31 @@ class BlockSender(Protocol):
         """Send now, unreliably."""
 
 
+class Initiator(Protocol):
+    """What begins a session; `SessionInitiator` is one."""
+
+    def read_2(self, message: bytes) -> None:
+        """Take the callee's answer.
+
+        Raises:
+            HandshakeError: If the callee did not write it; another may still be read.
+        """
+
+    def write_3(self) -> bytes:
+        """Return message 3; the keys exist then."""
+        ...
+
+    @property
+    def keys(self) -> SessionKeys:
+        """The session's keys, after `write_3`."""
+        ...
+
+
 class CallerHandshake:
     """The caller's end; stays attached so that a late message 2 gets its answer."""
 
     def __init__(
-        self, initiator: SessionInitiator, circuit: Circuit, sender: BlockSender
+        self, initiator: Initiator, circuit: Circuit, sender: BlockSender
     ) -> None:
         self._initiator = initiator
         self._circuit = circuit

@@ -118,6 +118,7 @@ class MemoryBuilder:
         dead: Relays to which no circuit can be built.
         opened: Every circuit so far.
         avoided: What each was to avoid.
+        lengths: How many hops each was to have; None for the purpose's.
         blamed: Circuits whose silence was looked into.
     """
 
@@ -125,6 +126,7 @@ class MemoryBuilder:
         self.dead: set[NodeId] = set()
         self.opened: list[MemoryClientCircuit] = []
         self.avoided: list[frozenset[NodeId]] = []
+        self.lengths: list[int | None] = []
         self.blamed: list[MemoryClientCircuit] = []
         self._registry = registry
         self._answers = answers
@@ -140,6 +142,7 @@ class MemoryBuilder:
         last: NodeId | None = None,
         avoid: Collection[NodeId] = (),
         second_guard: bool = False,  # noqa: ARG002
+        length: int | None = None,
     ) -> Circuit:
         """Open a circuit to ``last``, or to the first relay that may be used.
 
@@ -148,6 +151,7 @@ class MemoryBuilder:
         """
         await asyncio.sleep(0.2)
         self.avoided.append(frozenset(avoid))
+        self.lengths.append(length)
         nodes = self._registry.nodes()
         free = [node for node in nodes if node not in self.dead and node not in avoid]
         chosen = last if last is not None else (free or list(nodes))[0]

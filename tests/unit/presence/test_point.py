@@ -7,7 +7,6 @@ import pytest
 from presence.config import MailboxConfig, PointConfig
 from presence.mailboxes import Mailboxes
 from presence.point import PresencePoint, PublicationRefusal
-from presence.point_tables import TagState
 from presence.stats import PresenceStats
 from presence.turns import Turns
 from psp.crypto.keys import SigningKey, verify
