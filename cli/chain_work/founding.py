@@ -1,4 +1,4 @@
-"""Founds a network: its three contracts, and the settings that name it."""
+"""Founds a network: its contracts, and the settings that name it."""
 
 import json
 from contextlib import suppress
@@ -12,6 +12,7 @@ from cli.chain_work.paying import Facts, Payer
 from discovery.transactions.costs import Cost
 from discovery.transactions.deploy import (
     DEPLOYMENT_GAS,
+    NAMES_GAS,
     Deployed,
     Deployment,
     RelaysParameters,
@@ -25,8 +26,11 @@ MIN_EPOCH = 16
 MAX_SECONDS = (1 << 32) - 1
 MAX_SEATS = 256
 MAX_DELAY = (1 << 16) - 1
+MAX_DEPOSIT = (1 << 96) - 1
+NAME_DEPOSIT = 10**16
+"""Wei. A guess at what nobody minds to leave for a name and a squatter of thousands does."""
 
-_STEPS = ("users", "book", "relays")
+_STEPS = ("users", "book", "relays", "names")
 _NO_CODE = "0x"
 
 
@@ -37,10 +41,13 @@ class Founding:
     Attributes:
         parameters: Of the registry.
         record: File that says which contracts are there.
+        name_deposit: What a name costs as long as it is kept, in wei; 0 leaves the
+            contract of names out.
     """
 
     parameters: RelaysParameters
     record: Path
+    name_deposit: int = NAME_DEPOSIT
 
     def check(self) -> None:
         """Refuse what the contract would refuse, before anything is paid for.
@@ -53,22 +60,48 @@ class Founding:
         _within("--unbonding", p.unbonding, 2 * p.epoch_length, MAX_SECONDS)
         _within("--seats", p.seats, 1, MAX_SEATS)
         _within("--seed-delay", p.seed_delay, 1, MAX_DELAY)
+        _within("--name-deposit, in wei,", self.name_deposit, 0, MAX_DEPOSIT)
         if not p.min_stake:
             raise ConfigError("--min-stake is 0; a stake of nothing buys every seat")
 
     @property
     def is_done(self) -> bool:
-        """Whether the record names all three contracts already."""
+        """Whether the record names all contracts already."""
+        return not self.gas
+
+    @property
+    def is_founded(self) -> bool:
+        """Whether the record names a network already, with names or without."""
+        return self._contracts() is not None
+
+    @property
+    def gas(self) -> int:
+        """Units that what is missing takes, as measured."""
+        contracts = self._contracts()
+        has_names = contracts is not None and contracts.names is not None
+        names = NAMES_GAS if self.name_deposit and not has_names else 0
+        return names + (DEPLOYMENT_GAS if contracts is None else 0)
+
+    def _contracts(self) -> Deployment | None:
         try:
-            Deployment.load(self.record)
+            return Deployment.load(self.record)
         except ConfigError:
-            return False
-        return True
+            return None
+
+    @property
+    def title(self) -> str:
+        """What is done, for people."""
+        return "Add names to a network" if self.is_founded else "Found a network"
 
     @property
     def facts(self) -> Facts:
         """What cannot be changed afterwards, for people."""
         p = self.parameters
+        names = ether(self.name_deposit) + " for each, as long as it is kept"
+        if not self.name_deposit:
+            names = "none; they can be added later"
+        if self.is_founded:
+            return [("names", names), ("record", str(self.record))]
         draw = "drawn in proportion to stake" if p.sortition else "the largest stakes"
         who = "by their own operators" if p.self_only else "by anybody"
         return [
@@ -77,12 +110,15 @@ class Founding:
             ("smallest stake", ether(p.min_stake)),
             ("unbonding", f"{p.unbonding:,} s"),
             ("seed", f"{p.seed_delay} blocks after it is asked for"),
+            ("names", names),
             ("record", str(self.record)),
         ]
 
 
-async def expected_cost(chain: Chain, payer: Payer, limits: FeeLimits) -> Cost:
-    """Return what all four transactions cost together, from what they were measured at.
+async def expected_cost(
+    chain: Chain, payer: Payer, limits: FeeLimits, gas: int
+) -> Cost:
+    """Return what all transactions cost together, from what they were measured at.
 
     They cannot be estimated before the contracts exist that the later ones name.
 
@@ -92,7 +128,7 @@ async def expected_cost(chain: Chain, payer: Payer, limits: FeeLimits) -> Cost:
     head = await chain.endpoints.head()
     fees = offer(head.base_fee, await chain.endpoints.tip(), limits)
     balance = await chain.endpoints.balance(payer.wallet.address)
-    cost = Cost(DEPLOYMENT_GAS, DEPLOYMENT_GAS, head.base_fee, fees, 0, balance)
+    cost = Cost(gas, gas, head.base_fee, fees, 0, balance)
     check_cost(cost.gas_limit, fees, limits)
     cost.check_funds()
     return cost
@@ -123,7 +159,11 @@ async def found(chain: Chain, payer: Payer, founding: Founding) -> Deployed:
         ChainError: If that fails; the same command goes on from there.
     """
     return await deploy(
-        payer.sender, chain.endpoints, founding.parameters, founding.record
+        payer.sender,
+        chain.endpoints,
+        founding.parameters,
+        founding.record,
+        name_deposit=founding.name_deposit,
     )
 
 
@@ -135,6 +175,10 @@ def membership_lines(chain: Chain, contracts: Deployment) -> str:
         f"chain_id = {contracts.chain_id}",
         f'registry = "{contracts.relays.hex()}"',
     ]
+    if contracts.names is not None:
+        lines.append(f'names = "{contracts.names.hex()}"')
+    else:
+        lines.append("# names = nothing: this network has no contract of names")
     if all(map(_is_plain, target.rpc)):
         urls = ", ".join(f'"{url}"' for url in target.rpc)
         lines.append(f"rpc = [{urls}]")

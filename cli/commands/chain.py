@@ -157,6 +157,13 @@ def deploy(
         int,
         typer.Option(metavar="BLOCKS", help="From asking for a seed to drawing it."),
     ] = _DEFAULT.seed_delay,
+    name_deposit: Annotated[
+        str,
+        typer.Option(
+            metavar="ETHER",
+            help="What a registered name costs as long as it is kept; 0: no names.",
+        ),
+    ] = "0.01",
     *,
     no_sortition: Annotated[
         bool,
@@ -167,9 +174,10 @@ def deploy(
         typer.Option("--open-nominations", help="Anybody may nominate any relay."),
     ] = False,
 ) -> None:
-    """Found a network: put its three contracts on a chain.
+    """Found a network: put its contracts on a chain.
 
-    Prints the settings that name it. What is chosen here cannot be changed afterwards.
+    Prints the settings that name it. What is chosen here cannot be changed afterwards. To
+    a network without names, of which the record says so, it adds them.
     """
     if unbonding is None:
         unbonding = _UNBONDING_EPOCHS * epoch_length
@@ -184,6 +192,7 @@ def deploy(
             self_only=not open_nominations,
         ),
         record,
+        parse_ether(name_deposit, "--name-deposit"),
     )
     founding.check()
     target, wallet = chain.target(), pay.open()
@@ -206,8 +215,8 @@ async def _deploy(
     figures: dict[str, object] = {}
     await check_record(chain, founding)
     if not founding.is_done:
-        cost = await expected_cost(chain, payer, terms.limits)
-        await payer.show("Found a network", founding.facts, cost)
+        cost = await expected_cost(chain, payer, terms.limits, founding.gas)
+        await payer.show(founding.title, founding.facts, cost)
         figures["fee_expected_wei"] = cost.expected
         if payer.is_dry:
             output.report(
@@ -241,6 +250,7 @@ def _addresses(contracts: Deployment) -> dict[str, object]:
         "relays": address_text(contracts.relays),
         "book": address_text(contracts.book),
         "users": address_text(contracts.users),
+        "names": None if contracts.names is None else address_text(contracts.names),
     }
 
 

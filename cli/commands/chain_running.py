@@ -33,6 +33,7 @@ from psp.directory.chain.view import ChainView
 from psp.errors import ConfigError
 from psp.ids import NodeId
 from psp.runtime import keyfiles, settings
+from psp.runtime.chain_reader import Reading
 
 _CLOCKS = {AlarmKind.STALE, AlarmKind.FUTURE}
 
@@ -88,12 +89,16 @@ class Work:
 
     async def view(self, *, reads_users: bool = False) -> ChainView:
         """Return the whole registry, with warnings about whatever is odd."""
+        return (await self.read(reads_users=reads_users)).view
+
+    async def read(self, *, reads_users: bool = False) -> Reading:
+        """Return the same, and who agreed on its block."""
         reading = await self.chain.read(reads_users=reads_users)
         view = reading.view
         for alarm in self.chain.alarms(view, is_full=reading.agreed.is_full):
             if alarm.kind not in _CLOCKS:  # said at the beginning
                 print_warning(alarm.sentence)
-        return view
+        return reading
 
     async def own_number(self, own: OwnRelayOptions, keys: NodeKeys | None) -> int:
         """Return the number of the relay that is meant.

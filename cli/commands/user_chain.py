@@ -115,7 +115,7 @@ def rotate(
     output: OutputOptions,
 ) -> None:
     """Put a new identity in the place of the old one. Contacts need a new card."""
-    wanted, identity = _named(user), _load(new_key_file)
+    wanted, identity = named_user(user), _load(new_key_file)
 
     async def work(has: Work) -> None:
         users = await _users(has)
@@ -136,7 +136,7 @@ def revoke(
     output: OutputOptions,
 ) -> None:
     """Declare an identity lost or stolen: it is dead for ever."""
-    wanted = _named(user)
+    wanted = named_user(user)
 
     async def work(has: Work) -> None:
         number = own_number(await _users(has), wanted, has.account)
@@ -196,7 +196,7 @@ def show(user: User, chain: ChainOptions, output: OutputOptions) -> None:
 
     Exit code 0 means that it counts, 1 that it does not.
     """
-    wanted, target = _named(user), chain.target()
+    wanted, target = named_user(user), chain.target()
 
     async def look() -> ChainView:
         async with open_chain(target) as asked:
@@ -323,7 +323,12 @@ def _load(path: Path) -> ClientIdentity:
     return asyncio.run(load_identity(path, passphrase=passphrase_of(path)))
 
 
-def _named(text: str) -> NamedUser:
+def named_user(text: str) -> NamedUser:
+    """Return the user of a number, an id or an identity's file.
+
+    Raises:
+        ConfigError: If the text names none, or the file cannot be opened.
+    """
     path = Path(text)
     if len(text) != 64 and (path.suffix or "/" in text or path.exists()):
         return NamedUser(identity=_load(path).user_id)

@@ -36,7 +36,11 @@ _SLOTS = (layout.NAMES_USERS, layout.NAMES_DEPOSIT, layout.NAMES_COUNT)
 
 
 class ChainNames:
-    """Reads the names of one network."""
+    """Reads the names of one network.
+
+    Attributes:
+        deposit: What a name costs as long as it is kept, in wei; 0 before it was read.
+    """
 
     def __init__(self, reader: ChainReader, address: bytes) -> None:
         """Name the contract; nothing is read yet.
@@ -46,6 +50,7 @@ class ChainNames:
             address: Of the contract of names, 20 bytes.
         """
         self._reader = reader
+        self.deposit = 0
         self._address = address
         self._root = b""
         self._trie: NamesTrie | None = None
@@ -92,6 +97,7 @@ class ChainNames:
             raise ContractError(f"{name} names users of another network")
         if proven.words[layout.NAMES_COUNT] > MAX_NAMES:
             raise ContractError(f"{name} lists more than {MAX_NAMES} names")
+        self.deposit = proven.words[layout.NAMES_DEPOSIT]
         return proven
 
     async def _whole(

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,27 @@ import pytest
 from cli.chain_work.chain import Chain
 from cli.chain_work.founding import Founding, membership_lines
 from cli.chain_work.target import find_target, load_membership
-from discovery.transactions.deploy import Deployment, RelaysParameters
+from discovery.transactions.deploy import (
+    DEPLOYMENT_GAS,
+    NAMES_GAS,
+    Deployment,
+    RelaysParameters,
+)
 from psp.errors import ConfigError
 
 CONTRACTS = Deployment(7, b"\x01" * 20, b"\x02" * 20, b"\x03" * 20)
 
 
-def founding(tmp_path=Path("nowhere"), **changed):
-    return Founding(RelaysParameters(**changed), tmp_path / "contracts.json")
+def founding(tmp_path=Path("nowhere"), name_deposit=10**16, **changed):
+    record = tmp_path / "contracts.json"
+    return Founding(RelaysParameters(**changed), record, name_deposit)
+
+
+def write_record(made, **more):
+    addresses = {"users": CONTRACTS.users, "book": CONTRACTS.book}
+    addresses |= {"relays": CONTRACTS.relays, **more}
+    steps = {name: f"0x{address.hex()}" for name, address in addresses.items()}
+    made.record.write_text(json.dumps({"chain_id": 7, **steps}))
 
 
 @pytest.mark.parametrize(
@@ -28,6 +42,7 @@ def founding(tmp_path=Path("nowhere"), **changed):
         ({"seats": 257}, "--seats is 257"),
         ({"seed_delay": 0}, "--seed-delay is 0"),
         ({"min_stake": 0}, "--min-stake is 0"),
+        ({"name_deposit": 1 << 96}, "--name-deposit"),
     ],
 )
 def test_what_the_contract_would_refuse_is_said_first(changed, sentence):
@@ -48,14 +63,24 @@ def test_people_see_what_cannot_be_changed_later():
 
 def test_a_finished_record_is_known(tmp_path):
     made = founding(tmp_path)
-    before = made.is_done
-    addresses = {"users": CONTRACTS.users, "book": CONTRACTS.book}
-    addresses["relays"] = CONTRACTS.relays
-    steps = {name: f"0x{address.hex()}" for name, address in addresses.items()}
-    made.record.write_text(json.dumps({"chain_id": 7, **steps}))
+    before = made.is_done, made.gas
+    write_record(made, names=b"\x04" * 20)
 
-    assert not before
+    assert before == (False, DEPLOYMENT_GAS + NAMES_GAS)
     assert made.is_done
+
+
+def test_names_are_added_to_a_record_without_them_unless_not_wanted(tmp_path):
+    made, without = founding(tmp_path), founding(tmp_path, name_deposit=0)
+    assert without.gas == DEPLOYMENT_GAS
+    assert dict(without.facts)["names"] == "none; they can be added later"
+    write_record(made)
+
+    assert not made.is_done
+    assert made.gas == NAMES_GAS
+    assert made.title == "Add names to a network"
+    assert [name for name, _ in made.facts] == ["names", "record"]
+    assert without.is_done
 
 
 def test_the_settings_that_are_printed_are_settings(tmp_path):
@@ -63,8 +88,13 @@ def test_the_settings_that_are_printed_are_settings(tmp_path):
     path = tmp_path / "network.toml"
 
     path.write_text(membership_lines(Chain(target, ()), CONTRACTS))
+    assert "has no contract of names" in path.read_text()
+    assert load_membership(path).names_address() is None
+    named = replace(CONTRACTS, names=b"\x04" * 20)
+    path.write_text(membership_lines(Chain(target, ()), named))
 
     membership = load_membership(path)
+    assert membership.names_address() == named.names
     assert membership.network().registry == CONTRACTS.relays
     assert membership.rpc == target.rpc
     assert membership.quorum == 2
