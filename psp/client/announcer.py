@@ -77,8 +77,8 @@ class Announcer:
     Attributes:
         registrations: The live registration of each slot.
         visibility: Who may find the user; see `announce_as`.
-        on_absence: Called with each registration whose signed absence was agreed to,
-            and the seconds it stands.
+        on_absence: Called with each registration before its absence is signed, and the
+            seconds that will stand: where no answer comes, the point may yet agree.
         on_keys_ending: Called once with the Unix time at which the keys made ahead for
             this host end, `AnnouncerConfig.tell_before` or less before it.
     """
@@ -213,6 +213,7 @@ class Announcer:
                 raise self._failure
 
     async def _leave(self, registration: PresenceRegistration) -> None:
+        self.on_absence(registration, ABSENCE_LIFETIME)
         try:
             await announce(
                 self._context,
@@ -224,8 +225,6 @@ class Announcer:
             )
         except PspError as error:
             self._context.log.info("absence_failed", error=str(error))
-        else:
-            self.on_absence(registration, ABSENCE_LIFETIME)
 
     async def _keep(self, slot: int) -> None:
         pause = self.config.retry_after
