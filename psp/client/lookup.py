@@ -1,73 +1,51 @@
 """Looking a user up: over one-off circuits, believing nobody.
 
-Two circuits end at two different discovery nodes, more (up to five) when no valid
-record comes back. Every record is verified here; the answer tells *online*, *offline*
-and *unknown* apart, because "nobody told me" is not "she is not there".
+Two circuits end at two different discovery nodes. Each brings a record, and voices: what
+single replicas say under their signatures that they hold. When enough voices say that
+there is nothing newer than what we have in hand, that is the answer; until then further
+gateways are asked, up to five, and in the end the newest valid record counts
+(`psp.client.evidence`). The answer tells *online*, *offline* and *unknown* apart,
+because "nobody told me" is not "she is not there". Nothing of it names the asker: a
+gateway sees a location of this day, and a nonce that was drawn for this circuit.
 """
 
 import asyncio
-import enum
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterable
 
 from psp.client.circuit import Circuit
-from psp.client.circuits import CircuitBuilder
+from psp.client.circuits import RegistryExpiredError
+from psp.client.clock_check import check_registry
 from psp.client.context import ClientContext
 from psp.client.directory import Directory
-from psp.errors import DecodeError, PspError
+from psp.client.errors import ClockError, WrongNetworkError
+from psp.client.evidence import FEW_GATEWAYS, Evidence
+from psp.client.lookup_result import LookupResult, LookupStats, PresenceState
+from psp.client.replicas import ReplicaFinder
+from psp.client.spare_circuits import SpareCircuits
+from psp.directory.trusted import CLOCK_TOLERANCE
+from psp.errors import PspError
 from psp.ids import NodeId, UserId
 from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.presence_inner import Presence, read_records
-from psp.netdoc.presence_record import (
-    SLOTS,
-    locations_at,
-)
-from psp.path.selection import Purpose
-from psp.units import Seconds
-from psp.wire.lookup import Found, FoundState, LookupRequest
+from psp.netdoc.presence_record import STATUS_SLOT, locations_at
+from psp.netdoc.presence_status import Status, read_status
+from psp.netdoc.voice import Question
+from psp.units import Seconds, UnixTime
+from psp.wire.lookup import ANY_SLOT, LOOKUP_NONCE_SIZE, Found, LookupRequest
 from psp.wire.relay_message import RelayCommand
 
-FIRST_GATEWAYS = 2
+__all__ = ["Lookup", "LookupResult", "LookupStats", "PresenceState"]
+
+FIRST_GATEWAYS = FEW_GATEWAYS
 MAX_GATEWAYS = 5
-ABSENT_ANSWERS = 5
-"""Independent empty answers that together mean *offline* (R-DHT-2)."""
 MAX_REMEMBERED = 4096
 """Users whose highest sequence is remembered; the oldest is forgotten first."""
 HEDGE_AFTER = Seconds(1.5)
 """A gateway that has not answered by then gets company: its circuit may lead through a
 relay that is gone, and finding that out takes longer."""
 SECOND_OPINION = Seconds(0.4)
-"""How long a valid first answer waits for the other gateway's, which may be newer."""
-
-
-class PresenceState(enum.StrEnum):
-    """What a look-up learnt."""
-
-    ONLINE = "online"
-    OFFLINE = "offline"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class LookupResult:
-    """What is known of a user's presence.
-
-    Attributes:
-        state: On line, off line, or not known.
-        points: Where to introduce oneself, newest record first; empty unless on line.
-        answers: How many gateways answered.
-    """
-
-    state: PresenceState
-    points: tuple[Presence, ...]
-    answers: int
-
-
-@dataclass(slots=True)
-class _Findings:
-    records: set[bytes] = field(default_factory=set)
-    has_valid: bool = False
-    answers: int = 0
-    empty: int = 0
+"""How long a first answer that is good enough waits for the other gateway's: both must
+lie to deceive us."""
 
 
 class Lookup:
@@ -76,107 +54,160 @@ class Lookup:
     Attributes:
         highest: By user and slot, the highest sequence seen, so that nobody can show
             the past.
+        stats: What happened since the start.
     """
 
     def __init__(
-        self, context: ClientContext, circuits: CircuitBuilder, directory: Directory
+        self, context: ClientContext, spares: SpareCircuits, directory: Directory
     ) -> None:
         self._context = context
+        self._spares = spares
         self._directory = directory
-        self._circuits = circuits
+        self._replicas = ReplicaFinder(context.registry)
         self.highest: dict[UserId, dict[int, int]] = {}
+        self.stats = LookupStats()
 
     async def find(self, card: ContactCard) -> LookupResult:
         """Look a user up.
 
         Raises:
-            DecodeError: If the card is of another network.
+            WrongNetworkError: If the card is of another network.
+            ClockError: If our clock is so wrong that nothing can be said.
+            RegistryExpiredError: If nobody vouches for the relays any more.
         """
-        if card.network != self._context.registry.network:
-            raise DecodeError("the contact card is of another network")
-        findings = _Findings()
-        asked: list[NodeId] = []
-        asking: set[asyncio.Task[None]] = set()
-        try:
-            self._ask_more(FIRST_GATEWAYS, card, findings, asked, asking)
-            while asking:
-                done, _ = await asyncio.wait(
-                    asking,
-                    timeout=SECOND_OPINION if findings.has_valid else HEDGE_AFTER,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                asking -= done
-                if findings.has_valid and not done:
-                    break
-                if not findings.has_valid:
-                    self._ask_more(max(1, len(done)), card, findings, asked, asking)
-        finally:
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
-        return self._judge(card, findings)
+        context, registry = self._context, self._context.registry
+        if card.network != registry.network:
+            raise WrongNetworkError("the contact card is of another network")
+        now = context.unix_time()
+        self._check_clock(now)
+        places = locations_at(card.credential, now, registry.random_value)
+        if not places:
+            # Without the day's random value there is nothing to ask for.
+            return LookupResult(PresenceState.UNKNOWN, (), 0)
+        evidence = Evidence(
+            {where: self._replicas.at(where, now) for where in places.values()},
+            registry.random_value,
+        )
+        await _Inquiry(self, card, list(places.values()), evidence).run()
+        return self._conclude(card, evidence)
 
-    def _ask_more(
-        self,
-        count: int,
-        card: ContactCard,
-        findings: _Findings,
-        asked: list[NodeId],
-        asking: set[asyncio.Task[None]],
-    ) -> None:
-        """Ask further gateways beside those that have not answered yet."""
-        count = min(count, MAX_GATEWAYS - len(asked))
-        for gateway in self._directory.sources(count, asked):
-            asked.append(gateway)
-            asking.add(asyncio.create_task(self._ask(card, gateway, findings)))
+    # ---- one gateway
 
-    async def _ask(
-        self, card: ContactCard, gateway: NodeId, findings: _Findings
-    ) -> None:
+    def pick_gateway(self, besides: list[NodeId]) -> NodeId | None:
+        """Return whom to ask next, if anybody."""
+        return self._spares.pick(besides)
+
+    async def ask(
+        self, gateway: NodeId, locations: Iterable[bytes], evidence: Evidence
+    ) -> bool:
+        """Ask one gateway for everything, take in what it says; tell whether it could."""
+        self.stats.gateways_asked += 1
+        circuit: Circuit | None = None
         try:
-            circuit = await self._circuits.open(Purpose.LOOKUP, last=gateway)
-        except PspError as error:
-            self._context.log.info("lookup_circuit_failed", error=str(error))
-            self._directory.record(gateway, is_good=False)
-            return
-        try:
-            await self._ask_over(circuit, card, findings)
-            self._directory.record(gateway, is_good=True)
+            circuit = await self._spares.open(gateway)
+            await self._ask_over(circuit, gateway, locations, evidence)
         except PspError as error:
             self._context.log.info("lookup_failed", error=str(error))
             self._directory.record(gateway, is_good=False)
+            return False
+        else:
+            return True
         finally:
-            circuit.close()
+            if circuit is not None:
+                circuit.close()
 
     async def _ask_over(
-        self, circuit: Circuit, card: ContactCard, findings: _Findings
+        self,
+        circuit: Circuit,
+        gateway: NodeId,
+        locations: Iterable[bytes],
+        evidence: Evidence,
     ) -> None:
-        registry = self._context.registry
-        places = locations_at(
-            card.credential, self._context.unix_time(), registry.random_value
-        )
-        nonce = self._context.entropy.token(16)
-        requests = [
-            circuit.request(
-                RelayCommand.LOOKUP, LookupRequest(location, slot, nonce).encode()
-            )
-            for location in places.values()
-            for slot in range(SLOTS)
-        ]
-        answers = [Found.decode(data) for data in await asyncio.gather(*requests)]
-        findings.answers += 1
-        # Without the day's random value there was nothing to ask for.
-        if places and all(answer.state is FoundState.NO_RECORD for answer in answers):
-            findings.empty += 1
-        findings.records |= {
-            answer.record for answer in answers if answer.state is FoundState.RECORD
-        }
-        findings.has_valid = bool(self._read(card, findings))
+        network = self._context.registry.network
+        nonce = self._context.entropy.token(LOOKUP_NONCE_SIZE)
+        questions = [Question(network, where, nonce) for where in locations]
 
-    def _read(self, card: ContactCard, findings: _Findings) -> list[Presence]:
+        async def ask(question: Question, slot: int) -> None:
+            request = LookupRequest(question.location, slot, nonce).encode()
+            answer = await circuit.request(RelayCommand.LOOKUP, request)
+            now = self._context.unix_time()
+            evidence.add(gateway, question, slot, Found.decode(answer), now)
+
+        await _all(ask(question, ANY_SLOT) for question in questions)
+        await _all(
+            ask(question, slot)
+            for question in questions
+            for slot in evidence.further_slots(question.location)
+        )
+
+    # ---- the answer
+
+    def is_found(self, card: ContactCard, evidence: Evidence) -> bool:
+        """Tell whether anything in hand says where the user is, or that they are not."""
+        return bool(self._read(card, evidence))
+
+    def _check_clock(self, now: float) -> None:
+        registry = self._context.registry
+        try:
+            check_registry(registry, now)
+        except ClockError:
+            self.stats.clock_off += 1
+            raise
+        if now >= registry.expires + CLOCK_TOLERANCE:
+            raise RegistryExpiredError(
+                "the registry has expired, or this host's clock is fast"
+            )
+
+    def _conclude(self, card: ContactCard, evidence: Evidence) -> LookupResult:
+        bad = evidence.bad_gateways(self._context.unix_time())
+        for gateway in evidence.answered:
+            self._directory.record(gateway, is_good=gateway not in bad)
+        if bad:
+            self.stats.gateways_blamed += len(bad)
+            self._context.log.info("gateways_blamed", count=len(bad))
+        try:
+            evidence.check_clock()
+        except ClockError:
+            self.stats.clock_off += 1
+            raise
+        result = self._judge(card, evidence)
+        self.stats.made += 1
+        self.stats.confirmed += result.is_confirmed
+        return result
+
+    def _judge(self, card: ContactCard, evidence: Evidence) -> LookupResult:
+        found, status = self._read(card, evidence), self._read_status(card, evidence)
+        self._remember(card.identity, found, status)
+        points = tuple(presence for presence in found if not presence.is_absence)
+        is_confirmed = bool(found) and evidence.is_sure()
+        mailboxes: tuple[Presence, ...] = ()
+        if found and found[0].is_absence:
+            state, points = PresenceState.OFFLINE, ()
+            mailboxes = tuple(each for each in found if each.is_absence)
+        elif points:
+            state = PresenceState.ONLINE
+        elif evidence.is_absent():
+            state, is_confirmed = PresenceState.OFFLINE, True
+        else:
+            state = PresenceState.UNKNOWN
+        if status is None or state is not PresenceState.ONLINE:
+            status = Status()
+        return LookupResult(
+            state,
+            points,
+            evidence.gateways,
+            mailboxes=mailboxes,
+            status=status.text,
+            capabilities=status.capabilities,
+            status_sequence=status.sequence,
+            issued=max((each.head.issued for each in found), default=UnixTime(0)),
+            is_confirmed=is_confirmed,
+        )
+
+    def _read(self, card: ContactCard, evidence: Evidence) -> list[Presence]:
         registry = self._context.registry
         return read_records(
-            sorted(findings.records),
+            sorted(evidence.records),
             credential=card.credential,
             network=registry.network,
             random_value=registry.random_value,
@@ -185,27 +216,87 @@ class Lookup:
             floors=self.highest.get(card.identity, {}),
         )
 
-    def _judge(self, card: ContactCard, findings: _Findings) -> LookupResult:
-        found = self._read(card, findings)
-        self._remember(card.identity, found)
-        points = tuple(presence for presence in found if not presence.is_absence)
-        if found and found[0].is_absence:
-            state, points = PresenceState.OFFLINE, ()
-        elif points:
-            state = PresenceState.ONLINE
-        elif findings.empty >= ABSENT_ANSWERS:
-            state = PresenceState.OFFLINE
-        else:
-            state = PresenceState.UNKNOWN
-        return LookupResult(state, points, findings.answers)
+    def _read_status(self, card: ContactCard, evidence: Evidence) -> Status | None:
+        return read_status(
+            sorted(evidence.records),
+            credential=card.credential,
+            network=self._context.registry.network,
+            random_value=self._context.registry.random_value,
+            unix_now=self._context.unix_time(),
+            floor=self.highest.get(card.identity, {}).get(STATUS_SLOT, 0),
+        )
 
-    def _remember(self, user: UserId, found: list[Presence]) -> None:
+    def _remember(
+        self, user: UserId, found: list[Presence], status: Status | None
+    ) -> None:
         """Keep the highest sequence of each slot: older records are a rollback."""
-        if not found:
-            return
-        floors = self.highest.pop(user, {})
-        for presence in found:
-            floors[presence.head.slot] = presence.head.sequence
-        self.highest[user] = floors
-        while len(self.highest) > MAX_REMEMBERED:
-            del self.highest[next(iter(self.highest))]
+        newest = {each.head.slot: each.head.sequence for each in found}
+        if status is not None:
+            newest[STATUS_SLOT] = status.sequence
+        if newest:
+            self.highest[user] = self.highest.pop(user, {}) | newest
+            while len(self.highest) > MAX_REMEMBERED:
+                del self.highest[next(iter(self.highest))]
+
+
+class _Inquiry:
+    """Asks gateways until the evidence is enough."""
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        card: ContactCard,
+        locations: list[bytes],
+        evidence: Evidence,
+    ) -> None:
+        self._lookup = lookup
+        self._card = card
+        self._locations = locations
+        self._evidence = evidence
+        self._asked: list[NodeId] = []
+        self._asking: set[asyncio.Task[bool]] = set()
+
+    async def run(self) -> None:
+        """Ask, and return when it is enough, or when everybody has been asked."""
+        try:
+            self._ask_more(FIRST_GATEWAYS)
+            while self._asking:
+                is_enough = self._is_enough()
+                if is_enough and self._evidence.gateways >= FIRST_GATEWAYS:
+                    return
+                done, _ = await asyncio.wait(
+                    self._asking,
+                    timeout=SECOND_OPINION if is_enough else HEDGE_AFTER,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if is_enough and not done:
+                    return
+                self._asking -= done
+                failed = sum(not task.result() for task in done)
+                if failed or not done:
+                    self._ask_more(max(failed, 1))
+                elif not self._asking and not self._is_enough():
+                    self._ask_more(1)
+        finally:
+            for task in self._asking:
+                task.cancel()
+            await asyncio.gather(*self._asking, return_exceptions=True)
+
+    def _is_enough(self) -> bool:
+        evidence = self._evidence
+        if not evidence.gateways or not evidence.is_sure():
+            return False
+        return evidence.is_absent() or self._lookup.is_found(self._card, evidence)
+
+    def _ask_more(self, count: int) -> None:
+        for _ in range(min(count, MAX_GATEWAYS - len(self._asked))):
+            gateway = self._lookup.pick_gateway(self._asked)
+            if gateway is None:
+                return
+            self._asked.append(gateway)
+            asking = self._lookup.ask(gateway, self._locations, self._evidence)
+            self._asking.add(asyncio.create_task(asking))
+
+
+async def _all(asking: Iterable[Coroutine[None, None, None]]) -> None:
+    await asyncio.gather(*asking)

@@ -23,6 +23,7 @@ from psp.client.lookup import Lookup
 from psp.client.network import ClientNetwork
 from psp.client.sealed_file import SealedFile
 from psp.client.snapshot_following import follow_snapshots, make_snapshots
+from psp.client.spare_circuits import SpareCircuits
 from psp.client.state import ClientState
 from psp.client.whom import Finder
 from psp.crypto.kdf import Label
@@ -97,7 +98,8 @@ class ClientParts:
         self.snapshots = make_snapshots(
             context, self.circuits, self.directory, outfit.membership, config
         )
-        self.lookup = Lookup(context, self.circuits, self.directory)
+        self.spares = SpareCircuits(context, self.circuits, self.directory)
+        self.lookup = Lookup(context, self.spares, self.directory)
         self.lookup.highest.update(outfit.state.highest)
         self.calls = Calls(context, self.network, self.circuits, outfit.identity)
         self.presence = OwnPresence(
@@ -111,6 +113,7 @@ class ClientParts:
         membership = self.outfit.membership
         self._run(self._save_now_and_then())
         self._run(self.directory.run())
+        self.spares.start()
         self._run(membership.follow(self.directory.update_paths))
         if self.snapshots is not None:
             self._run(follow_snapshots(self.snapshots, membership))
@@ -122,6 +125,7 @@ class ClientParts:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.spares.close()
         self.network.close()
         self._save()
         await self.outfit.membership.close()
