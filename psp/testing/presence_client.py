@@ -102,6 +102,8 @@ class FakePresenceClient:
         refused: What a look-up of a user raises instead.
         gate: Look-ups wait for it.
         watches: Queues of the open watches, by number; None ends one, an error breaks it.
+        watched: Set when a watch is opened.
+        watch_refusal: Raised when a watch is opened.
         calls: Rings that the client tells.
         missed: Missed calls.
         announced: The last announcement; None for none.
@@ -126,6 +128,7 @@ class FakePresenceClient:
         self.gate = asyncio.Event()
         self.gate.set()
         self.watches: list[asyncio.Queue[FakeEvent | Exception | None]] = []
+        self.watched = asyncio.Event()
         self.watch_refusal: Exception | None = None
         self.calls: asyncio.Queue[FakeCall] = asyncio.Queue()
         self.missed: list[FakeMissed] = []
@@ -174,6 +177,7 @@ class FakePresenceClient:
             raise self.watch_refusal
         queue: asyncio.Queue[FakeEvent | Exception | None] = asyncio.Queue()
         self.watches.append(queue)
+        self.watched.set()
         yield _events(queue)
 
     async def announce(
