@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium here: make browser installs it"
