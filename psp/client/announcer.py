@@ -100,7 +100,7 @@ class Announcer:
         self._identity = identity
         self._circuits = circuits
         self._take_introduction = take_introduction
-        self._points: dict[int, NodeRecord] = {}
+        self._paths: dict[int, tuple[NodeRecord, ...]] = {}
         self._sequence = 0
         self._edition = 0
         self._has_told = self._is_leaving = False
@@ -256,18 +256,27 @@ class Announcer:
             self._changed.notify_all()
 
     async def _open_circuit(self, slot: int) -> Circuit:
-        """Build to a point that no other slot uses, as long as there is one."""
-        for _ in range(self.config.slots):
-            others = [point.node_id for point in self._points.values()]
-            circuit = await self._circuits.open(Purpose.REGISTRATION, avoid=others)
+        """Build to a point that no other slot uses, as long as there is one.
+
+        The way there avoids the other slots' relays, where it can: the odd slots enter
+        by the second guard, and a middle that another has taken is given up once.
+        """
+        attempt = 0
+        while True:
+            others = {n.node_id for path in self._paths.values() for n in path}
+            circuit = await self._circuits.open(
+                Purpose.REGISTRATION, avoid=others, second_guard=bool(slot % 2)
+            )
             # The slots build at the same time: another may have come here first.
-            if circuit.path[-1] not in self._points.values():
-                break
+            taken = [node for path in self._paths.values() for node in path[1:]]
+            is_shared = any(node in taken for node in circuit.path[1:-1])
+            points = [path[-1] for path in self._paths.values()]
+            is_new = circuit.path[-1] not in points and (attempt > 0 or not is_shared)
+            if is_new or attempt == self.config.slots:
+                self._paths[slot] = circuit.path
+                return circuit
             circuit.close()
-        else:
-            circuit = await self._circuits.open(Purpose.REGISTRATION)
-        self._points[slot] = circuit.path[-1]
-        return circuit
+            attempt += 1
 
     async def _announce_until_lost(self, slot: int, circuit: Circuit) -> None:
         registration = new_registration(self._context, slot, circuit)
@@ -357,7 +366,7 @@ class Announcer:
         )
 
     async def _forget(self, slot: int) -> None:
-        self._points.pop(slot, None)
+        self._paths.pop(slot, None)
         async with self._changed:
             self.registrations.pop(slot, None)
             self._changed.notify_all()
