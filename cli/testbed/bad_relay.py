@@ -5,7 +5,7 @@ where that helps it to be believed.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
@@ -29,67 +29,102 @@ from presence.dht.messages import (
     encode,
 )
 from presence.dht.protocol import DHT_SERVICE
+from presence.service import PresenceService
 from psp.directory.dht_id import dht_id
 from psp.entropy import Entropy
 from psp.errors import DecodeError
 from psp.ids import NodeId
 from psp.netdoc.presence_record import RECORD_SIZE
 from psp.netdoc.voice import VOICE_SIZE, VOICE_SLOTS, Question, Voice
-from psp.runtime.ports import CircuitHandler, CircuitPeer, LinkHandler, RefusedError
+from psp.runtime.ports import (
+    CircuitHandler,
+    CircuitPeer,
+    LinkHandler,
+    LinkPort,
+    RefusedError,
+)
 from psp.wire.cell import Reason
 from psp.wire.lookup import MAX_VOICES, Found, FoundState, LookupRequest
 from psp.wire.relay_message import RelayCommand
 
-if TYPE_CHECKING:
-    from cli.assembly import RelayNode
-
 STALL = 20.0
 """Seconds: longer than anybody waits."""
+
+
+class CircuitServer(Protocol):
+    """Where a relay says who answers requests over circuits."""
+
+    def serve(self, command: RelayCommand, handler: CircuitHandler) -> None:
+        """Call ``handler`` for every request of this command."""
+
+    def handler(self, command: RelayCommand) -> CircuitHandler | None:
+        """Return who serves a command, or None."""
+        ...
 
 
 class BadRelay:
     """One relay of the league; `reform` gives it back as it was."""
 
     def __init__(
-        self, node: "RelayNode", behaviour: Behaviour, league: League, entropy: Entropy
+        self,
+        presence: PresenceService,
+        circuits: CircuitServer,
+        links: LinkPort,
+        *,
+        behaviour: Behaviour,
+        league: League,
+        entropy: Entropy,
     ) -> None:
-        """Take hold of a running relay; `corrupt` begins."""
+        """Take hold of a running relay; `corrupt` begins.
+
+        Args:
+            presence: Its presence service, already started.
+            circuits: Where it serves look-ups.
+            links: Where it serves the DHT.
+            behaviour: How it will behave.
+            league: Whom it will be in league with.
+            entropy: For garbage.
+        """
         self.behaviour = behaviour
-        self._node = node
+        self._circuits = circuits
+        self._links = links
         self._league = league
         self._entropy = entropy
         self._answers = 0
-        self._network = node.registry.network
-        self._key = node.presence._identity  # noqa: SLF001 - an attacker owns its node
-        self._protocol = node.presence.dht.protocol
+        self._unix_time = presence._unix_time  # noqa: SLF001 - it owns its node
+        self._key = presence._identity  # noqa: SLF001
+        self._network = presence._registry.network  # noqa: SLF001
+        self._protocol = presence.dht.protocol
         self._records = self._protocol._records  # noqa: SLF001
         self._replica: LinkHandler = self._protocol.answer
-        gateway = node.relay.circuits.handler(RelayCommand.LOOKUP)
+        gateway = circuits.handler(RelayCommand.LOOKUP)
         if gateway is None:
             raise ValueError("this relay does not serve look-ups yet")
         self._gateway: CircuitHandler = gateway
 
-    def corrupt(self, *, replica: bool, gateway: bool) -> None:
+    @property
+    def node_id(self) -> NodeId:
+        """Which relay it is."""
+        return NodeId(self._key.public)
+
+    def corrupt(self, *, replica: bool = True, gateway: bool = True) -> None:
         """Begin to misbehave."""
-        self._league.members[self._node.node_id] = self._key
+        self._league.members[self.node_id] = self._key
         if replica:
             if self.behaviour in {Behaviour.STALE, Behaviour.LIE}:
                 is_empty = self.behaviour is Behaviour.LIE
                 store = PastStore(self._records, self._league, is_empty=is_empty)
                 self._protocol._records = store  # noqa: SLF001
-            self._node.relay.links.serve(DHT_SERVICE, self._on_dht)
+            self._links.serve(DHT_SERVICE, self._on_dht)
         if gateway:
-            self._node.relay.circuits.serve(RelayCommand.LOOKUP, self._on_lookup)
+            self._circuits.serve(RelayCommand.LOOKUP, self._on_lookup)
 
     def reform(self) -> None:
         """Be honest again."""
-        self._league.members.pop(self._node.node_id, None)
+        self._league.members.pop(self.node_id, None)
         self._protocol._records = self._records  # noqa: SLF001
-        self._node.relay.links.serve(DHT_SERVICE, self._replica)
-        self._node.relay.circuits.serve(RelayCommand.LOOKUP, self._gateway)
-
-    def _now(self) -> float:
-        return self._node.presence._unix_time()  # noqa: SLF001
+        self._links.serve(DHT_SERVICE, self._replica)
+        self._circuits.serve(RelayCommand.LOOKUP, self._gateway)
 
     # ---- as a replica
 
@@ -136,7 +171,7 @@ class BadRelay:
         held = dict(honest.held)
         claimed = boasting([held.get(slot, 0) for slot in range(VOICE_SLOTS)])
         question = Question(self._network, request.location, request.nonce)
-        voice = Voice.of(self._key, question, self._now(), claimed)
+        voice = Voice.of(self._key, question, self._unix_time(), claimed)
         return msgspec.structs.replace(
             honest,
             record=None,
@@ -161,7 +196,7 @@ class BadRelay:
         return self._falsify(LookupRequest.decode(data), honest).encode()
 
     def _falsify(self, request: LookupRequest, honest: Found) -> Found:
-        league, now = self._league, self._now()
+        league, now = self._league, self._unix_time()
         question = Question(self._network, request.location, request.nonce)
         match self.behaviour:
             case Behaviour.GARBAGE:

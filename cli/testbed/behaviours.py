@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from presence.record_store import HeldRecord, RecordStore
+from psp.directory.dht_id import dht_id
+from psp.ids import NodeId
 from psp.netdoc.voice import VOICE_SLOTS, Question, Voice
 from psp.wire.lookup import MAX_VOICES
 
 if TYPE_CHECKING:
     from psp.crypto.keys import SigningKey
-    from psp.ids import NodeId
+
 
 BOAST = 60_000
 """Milliseconds by which a boaster's record would be newer than any there is."""
@@ -71,9 +73,17 @@ class League:
     def voices(
         self, question: Question, unix_now: float, sequences: Sequence[int]
     ) -> list[bytes]:
-        """Return what all of them sign together, as many as fit an answer."""
-        keys = list(self.members.values())[:MAX_VOICES]
-        return [Voice.of(k, question, unix_now, sequences).encode() for k in keys]
+        """Return what those nearest to the location sign, as many as fit an answer."""
+        target = int.from_bytes(question.location)
+
+        def distance(node: NodeId) -> int:
+            return int.from_bytes(dht_id(node, question.network)) ^ target
+
+        nearest = sorted(self.members, key=distance)[:MAX_VOICES]
+        return [
+            Voice.of(self.members[node], question, unix_now, sequences).encode()
+            for node in nearest
+        ]
 
 
 class PastStore(RecordStore):

@@ -37,6 +37,7 @@ class Testbed:
         plan: All keys and settings.
         clients: Those made by `client`, by name.
         league: What the corrupted relays share.
+        wires: Where sockets and the time come from.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Testbed:
         """
         self.plan = plan
         self.clients: dict[str, Client] = {}
-        self._wires = wires
+        self.wires = wires
         self._entropy = entropy
         self._client_config = client_config
         self._planned = {relay.node_id: relay for relay in plan.relays}
@@ -178,7 +179,7 @@ class Testbed:
         if identity is None and not anonymous:
             identity = self.identity(name)
         self._starts += 1
-        udp = SwitchedSocket(self._wires.socket(0))
+        udp = SwitchedSocket(self.wires.socket(0))
         try:
             async with connect(
                 self.config(name),
@@ -202,15 +203,15 @@ class Testbed:
         Raises:
             ConfigError: On loopback.
         """
-        return self._wires.weather
+        return self.wires.weather
 
     @weather.setter
     def weather(self, weather: object) -> None:
-        self._wires.weather = weather
+        self.wires.weather = weather
 
     def unix_time(self) -> float:
         """Return the time that all clocks show which are not off."""
-        return self._wires.unix_time()
+        return self.wires.unix_time()
 
     # ---- faults
 
@@ -273,7 +274,14 @@ class Testbed:
         node = self.node(node_id)
         await self.reform(node_id)
         entropy = self._entropy(f"bad {self._planned[node_id].config.listen.port}")
-        bad = BadRelay(node, Behaviour(behaviour), self.league, entropy)
+        bad = BadRelay(
+            node.presence,
+            node.relay.circuits,
+            node.relay.links,
+            behaviour=Behaviour(behaviour),
+            league=self.league,
+            entropy=entropy,
+        )
         bad.corrupt(replica=replica, gateway=gateway)
         self._bad[node_id] = bad
 
@@ -293,11 +301,11 @@ class Testbed:
     async def start(self, relay: PlannedRelay) -> None:
         """Start one relay of the plan."""
         self._starts += 1
-        socket = SwitchedSocket(self._wires.socket(relay.config.listen.port))
+        socket = SwitchedSocket(self.wires.socket(relay.config.listen.port))
         node = RelayNode(
             relay.config,
             udp=socket,
-            unix_time=self._wires.unix_time,
+            unix_time=self.wires.unix_time,
             entropy=self._entropy(f"relay {relay.config.listen.port} {self._starts}"),
         )
         await node.start()

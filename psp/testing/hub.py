@@ -142,6 +142,10 @@ class SimHub:
         if self._sockets.get(socket.local_address) is socket:
             del self._sockets[socket.local_address]
 
+    def addresses(self) -> list[Address]:
+        """Return where sockets are attached now."""
+        return list(self._sockets)
+
     def unix_time(self) -> float:
         """Return the virtual wall clock, seconds since 1970."""
         return EPOCH + self._loop.time()

@@ -120,6 +120,10 @@ class MemoryCircuits:
         """Call ``handler`` for every request of this command."""
         self._handlers[command] = handler
 
+    def handler(self, command: RelayCommand) -> CircuitHandler | None:
+        """Return who serves a command, or None."""
+        return self._handlers.get(command)
+
     async def ask(self, key: int, command: RelayCommand, data: bytes) -> bytes | None:
         """Ask a circuit's origin."""
         circuit = self._open.get(key)

@@ -27,6 +27,7 @@ from psp.entropy import Entropy
 from psp.errors import ConfigError
 from psp.ids import NodeId
 from psp.runtime.entropy import SystemEntropy
+from psp.sansio import Address
 from psp.testing.entropy import SeededEntropy
 from psp.testing.hub import SimHub, SimSocket
 from psp.testing.simloop import SimLoop
@@ -166,6 +167,10 @@ class HubWires:
             ConfigError: If the port is taken.
         """
         return self.hub.socket((_HOST, port))
+
+    def addresses(self) -> list[Address]:
+        """Return where sockets are attached now."""
+        return self.hub.addresses()
 
     @property
     def weather(self) -> Weather:
