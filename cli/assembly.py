@@ -149,6 +149,7 @@ class RelayNode:
             circuits=self.relay.circuits,
             links=self.relay.links,
             unix_time=unix_time,
+            record_file=config.state_dir / "records",
         )
         self.hand_overs = make_hand_overs(
             config,

@@ -97,6 +97,10 @@ class HeldRecord:
         return OuterRecord(RecordHead.decode(self.raw[:HEAD_SIZE]), location, self.raw)
 
 
+Snapshot = list[tuple[bytes, tuple[HeldRecord, ...]]]
+"""Locations and what lies there."""
+
+
 class RecordStore:
     """Records by location and slot."""
 
@@ -110,6 +114,11 @@ class RecordStore:
     def __len__(self) -> int:
         """Records held, expired ones included until the next sweep."""
         return len(self._shares)
+
+    @property
+    def limit(self) -> int:
+        """How many records it holds at most."""
+        return self._config.max_records
 
     def put(
         self,
@@ -174,6 +183,10 @@ class RecordStore:
             is_own = any(held.bringer is None for held in here)
             (own if is_own else brought_over).append(location)
         return own + brought_over
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is held; nothing of it changes any more."""
+        return list(self._places.items())
 
     def raw_records(self) -> list[bytes]:
         """Return everything held: what a curious operator of this node could read."""

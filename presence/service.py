@@ -12,8 +12,10 @@ Every relay is presence point and gateway; discovery nodes also answer in the DH
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from presence.config import PresenceConfig
+from presence.dht.keeping import RecordKeeper
 from presence.dht.members import Members
 from presence.dht.server import PresenceDht
 from presence.gateway_service import GatewayService
@@ -69,6 +71,7 @@ class PresenceService:
         circuits: CircuitPort,
         links: LinkPort,
         unix_time: Callable[[], float],
+        record_file: Path | None = None,
     ) -> None:
         """Wire the parts; nothing runs before `start`.
 
@@ -79,6 +82,8 @@ class PresenceService:
             circuits: Requests over circuits that end here.
             links: Requests to and from other relays.
             unix_time: The wall clock.
+            record_file: Where a discovery node keeps its records across restarts; None
+                to forget them.
         """
         self._config = config
         self._identity = identity
@@ -126,6 +131,7 @@ class PresenceService:
             parse=self._parse_now,
             stats=self.stats,
             unix_time=unix_time,
+            keeper=self._make_keeper(record_file),
         )
         self._gateway = GatewayService(
             config.gateway,
@@ -226,6 +232,17 @@ class PresenceService:
         return record.endpoints if record is not None else ()
 
     # ---- records
+
+    def _make_keeper(self, file: Path | None) -> RecordKeeper | None:
+        if file is None:
+            return None
+        return RecordKeeper(
+            file,
+            self._registry.network,
+            self.records,
+            stats=self.stats,
+            unix_time=self._unix_time,
+        )
 
     def _parse_now(self, raw: bytes, location: bytes | None) -> OuterRecord:
         return parse(

@@ -22,6 +22,8 @@ class PresenceStats:
         dht_dropped: Requests not answered, by reason.
         dht_asked: Requests made to other nodes.
         dht_failed: Of these, without a usable answer.
+        records_read_back: Records of the file at the start, by what became of them.
+        record_file: What was wrong with that file, by kind.
         members_blamed: Bad answers of members that counted against them, by fault.
         records_bad: Records in answers that were refused, by reason.
         requests_bad: Requests over circuits that were not well-formed.
@@ -48,6 +50,8 @@ class PresenceStats:
     dht_dropped: Counter[str] = field(default_factory=Counter)
     dht_asked: int = 0
     dht_failed: int = 0
+    records_read_back: Counter[str] = field(default_factory=Counter)
+    record_file: Counter[str] = field(default_factory=Counter)
     members_blamed: Counter[str] = field(default_factory=Counter)
     records_bad: Counter[str] = field(default_factory=Counter)
     requests_bad: int = 0

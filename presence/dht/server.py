@@ -20,6 +20,7 @@ from kademlia.node import Node
 from presence.config import DhtConfig
 from presence.dht.findings import LookupResult, Reply
 from presence.dht.handover import HandOvers
+from presence.dht.keeping import RecordKeeper
 from presence.dht.lookup import Lookup
 from presence.dht.members import Members
 from presence.dht.messages import Store, Stored
@@ -81,6 +82,7 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         parse: Parse,
         stats: PresenceStats,
         unix_time: Callable[[], float],
+        keeper: RecordKeeper | None = None,
     ) -> None:
         """Wire the parts.
 
@@ -94,6 +96,7 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
             parse: Checks records at the present time.
             stats: Counted into.
             unix_time: The wall clock.
+            keeper: Keeps the records across restarts; None to forget them.
         """
         protocol = PresenceProtocol(
             config,
@@ -117,6 +120,7 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         self._parse = parse
         self._stats = stats
         self._unix_time = unix_time
+        self._keeper = keeper
         self._handover = HandOvers(
             config,
             members=members,
@@ -164,10 +168,15 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         self._links.serve(DHT_SERVICE, self.protocol.answer)
         _ = self.protocol.spawn(self._keep_in_step())
         _ = self.protocol.spawn(self._handover.run())
+        if self._keeper is not None:
+            is_serving = self._members.is_serving
+            _ = self.protocol.spawn(self._keeper.run(is_serving=is_serving))
 
     async def close(self) -> None:
-        """End everything under way."""
+        """End everything under way; what is held goes to the disk."""
         await self.protocol.close()
+        if self._keeper is not None:
+            await self._keeper.save()
 
     def search(self, location: bytes, nonce: bytes) -> Search:
         """Begin to look for records; our own store is one voice, never a short cut."""
