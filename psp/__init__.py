@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from psp.client.config import ClientConfig as ClientConfig
     from psp.client.contact import Contact as Contact
     from psp.client.contacts import ContactBook as ContactBook
+    from psp.client.delegation import DelegatedIdentity as DelegatedIdentity
     from psp.client.errors import BusyError as BusyError
     from psp.client.errors import CallError as CallError
     from psp.client.errors import CallRefusedError as CallRefusedError
@@ -40,13 +41,23 @@ if TYPE_CHECKING:
     from psp.client.errors import UserRevokedError as UserRevokedError
     from psp.client.errors import WordsDifferError as WordsDifferError
     from psp.client.errors import WrongNetworkError as WrongNetworkError
+    from psp.client.established import EstablishedCall as EstablishedCall
     from psp.client.identity import ClientIdentity as ClientIdentity
+    from psp.client.identity import Identity as Identity
     from psp.client.identity_file import create_identity as create_identity
     from psp.client.identity_file import load_identity as load_identity
     from psp.client.lookup import LookupResult as LookupResult
     from psp.client.lookup import PresenceState as PresenceState
+    from psp.client.missed_calls import MissedCall as MissedCall
+    from psp.client.presence_event import PresenceEvent as PresenceEvent
+    from psp.client.presence_event import WatchReason as WatchReason
+    from psp.client.presence_watch import PresenceWatch as PresenceWatch
+    from psp.client.ringing import CallDecision as CallDecision
+    from psp.client.ringing import IncomingCall as IncomingCall
     from psp.client.session import ClientSession as ClientSession
     from psp.client.session import SessionClosedError as SessionClosedError
+    from psp.client.visibility import Visibility as Visibility
+    from psp.client.watcher import WatchLimitError as WatchLimitError
     from psp.errors import ConfigError as ConfigError
     from psp.errors import DecodeError as DecodeError
     from psp.errors import PspError as PspError
@@ -56,6 +67,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "BusyError",
+    "CallDecision",
     "CallError",
     "CallRefusedError",
     "ChangedIdentityError",
@@ -71,11 +83,18 @@ __all__ = [
     "ContactCard",
     "ContactRevokedError",
     "DecodeError",
+    "DelegatedIdentity",
+    "EstablishedCall",
+    "Identity",
+    "IncomingCall",
     "KeysEndedError",
     "LookupResult",
+    "MissedCall",
     "NoAnswerError",
     "PresenceError",
+    "PresenceEvent",
     "PresenceState",
+    "PresenceWatch",
     "PspError",
     "SessionClosedError",
     "UnknownContactError",
@@ -83,6 +102,9 @@ __all__ = [
     "UserId",
     "UserOfflineError",
     "UserRevokedError",
+    "Visibility",
+    "WatchLimitError",
+    "WatchReason",
     "Who",
     "WordsDifferError",
     "WrongNetworkError",
@@ -103,6 +125,7 @@ _PLACES = {
     "psp.client.config": ("ClientConfig",),
     "psp.client.contact": ("Contact",),
     "psp.client.contacts": ("ContactBook",),
+    "psp.client.delegation": ("DelegatedIdentity",),
     "psp.client.errors": (
         "BusyError",
         "CallError",
@@ -120,7 +143,11 @@ _PLACES = {
         "WordsDifferError",
         "WrongNetworkError",
     ),
-    "psp.client.identity": ("ClientIdentity",),
+    "psp.client.established": ("EstablishedCall",),
+    "psp.client.identity": (
+        "ClientIdentity",
+        "Identity",
+    ),
     "psp.client.identity_file": (
         "create_identity",
         "load_identity",
@@ -129,10 +156,22 @@ _PLACES = {
         "LookupResult",
         "PresenceState",
     ),
+    "psp.client.missed_calls": ("MissedCall",),
+    "psp.client.presence_event": (
+        "PresenceEvent",
+        "WatchReason",
+    ),
+    "psp.client.presence_watch": ("PresenceWatch",),
+    "psp.client.ringing": (
+        "CallDecision",
+        "IncomingCall",
+    ),
     "psp.client.session": (
         "ClientSession",
         "SessionClosedError",
     ),
+    "psp.client.visibility": ("Visibility",),
+    "psp.client.watcher": ("WatchLimitError",),
     "psp.errors": (
         "ConfigError",
         "DecodeError",

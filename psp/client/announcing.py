@@ -8,11 +8,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from psp.client.announcer import Announcer
+from psp.client.errors import KeysEndedError
 from psp.client.identity import Identity
-from psp.errors import ConfigError
+from psp.client.visibility import Visibility
+from psp.errors import ConfigError, LocalProtocolError
+from psp.netdoc.presence_status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +24,25 @@ class Appearance:
     """As what a user is announced.
 
     Attributes:
-        visibility: ``contacts`` or ``public``; None for what the identity is made for.
+        visibility: Who may find them; None for whom the identity was made for.
         status: A line that contacts read; empty for none.
         capabilities: Names of what the app can do.
     """
 
-    visibility: str | None = None
+    visibility: Visibility | None = None
     status: str = ""
     capabilities: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """See that it can be said.
+
+        Raises:
+            ConfigError: If the status is too long or a capability is unknown.
+        """
+        try:
+            Status.of(self.status, self.capabilities)
+        except LocalProtocolError as error:
+            raise ConfigError(str(error)) from None
 
 
 class OwnPresence:
@@ -53,23 +68,32 @@ class OwnPresence:
         self._slots = slots
         self._appearance = Appearance()
         self._ended: asyncio.Future[None] | None = None
+        self._restoring: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def announce(self, points: int, appearance: Appearance) -> None:
         """Be announced as this; return once ``points`` presence points are.
 
         Raises:
-            ConfigError: If there can be no such number of points, or the user was
-                withdrawn before they were announced.
+            ConfigError: If there can be no such number of points, such a status or
+                such a visibility, or the user was withdrawn before.
+            KeysEndedError: If the keys on this host have ended.
         """
         if not 1 <= points <= self._slots:
             raise ConfigError(f"a user has 1 to {self._slots} presence points")
+        appearance.check()
         await self._wait_for_stopping()
-        if self.announcer is None:
+        is_new = self.announcer is None
+        if is_new:
             self._start(appearance)
         else:
-            await self._appear(appearance)
-        await self._wait_for(points)
+            self._appearance = appearance
+        try:
+            await self._wait_for(points)
+        except (ConfigError, KeysEndedError):
+            if is_new:
+                self._stop()
+            raise
 
     async def set_status(self, status: str, capabilities: Iterable[str]) -> None:
         """Publish another status, to whoever may read the last one.
@@ -77,11 +101,15 @@ class OwnPresence:
         Raises:
             ConfigError: If nothing is announced, or the status is too long.
         """
-        if self.announcer is None:
+        announcer = self.announcer
+        if announcer is None:
             raise ConfigError("announce first: a status is read where presence is")
-        await self._appear(
-            Appearance(self._appearance.visibility, status, tuple(capabilities))
+        appearance = replace(
+            self._appearance, status=status, capabilities=tuple(capabilities)
         )
+        appearance.check()
+        self._appearance = appearance
+        await announcer.set_status(status, self._appearance.capabilities)
 
     async def withdraw(self) -> None:
         """Say that the user is away; if cancelled, that goes on in the background."""
@@ -108,15 +136,14 @@ class OwnPresence:
         self._identity.new_secret(secret)
         if was_announced and self.announcer is None:
             self._start(self._appearance)
+            self._restoring = asyncio.create_task(self._restore())
 
     def _start(self, appearance: Appearance) -> None:
+        announcer = self._make()
+        announcer.start()
+        self.announcer = announcer
         self._appearance = appearance
         self._ended = asyncio.get_running_loop().create_future()
-        self.announcer = self._make()
-        self.announcer.start()
-
-    async def _appear(self, appearance: Appearance) -> None:
-        self._appearance = appearance
 
     def _stop(self) -> None:
         announcer = self._detach()
@@ -126,6 +153,8 @@ class OwnPresence:
             task.add_done_callback(self._stopping.discard)
 
     def _detach(self) -> Announcer | None:
+        if self._restoring is not None:
+            self._restoring.cancel()
         announcer, self.announcer = self.announcer, None
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
@@ -137,14 +166,37 @@ class OwnPresence:
 
     async def _wait_for(self, points: int) -> None:
         while (announcer := self.announcer) is not None and self._ended is not None:
-            waiting = asyncio.create_task(announcer.wait_until_announced(points))
+            appearing = asyncio.create_task(self._appear(announcer, points))
+            either: tuple[asyncio.Future[None], ...] = (appearing, self._ended)
             try:
-                await asyncio.wait(
-                    (waiting, self._ended), return_when=asyncio.FIRST_COMPLETED
-                )
-                if waiting.done():
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if appearing.done():
+                    appearing.result()
                     return
             finally:
-                waiting.cancel()
+                appearing.cancel()
             await self._wait_for_stopping()
         raise ConfigError("withdrawn before it was announced")
+
+    async def _appear(self, announcer: Announcer, points: int) -> None:
+        """Appear as wanted, and wait until that can be found."""
+        appearance = self._appearance
+        if appearance.visibility is not None:
+            await announcer.announce_as(appearance.visibility)
+        both = [
+            asyncio.create_task(announcer.wait_until_announced(points)),
+            asyncio.create_task(
+                announcer.set_status(appearance.status, appearance.capabilities)
+            ),
+        ]
+        try:
+            await asyncio.gather(*both)
+        finally:
+            for task in both:
+                task.cancel()
+
+    async def _restore(self) -> None:
+        """Appear as before under another secret; a host that cannot says so itself."""
+        if self.announcer is not None:
+            with suppress(ConfigError, KeysEndedError):
+                await self._appear(self.announcer, 1)

@@ -1,25 +1,20 @@
-"""What is in the contact book: whom we know, what we gave them, and how it is kept."""
+"""One entry of the contact book: whom we know, and what we gave them."""
 
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from psp.crypto.blinding import SECRET_SIZE
-from psp.crypto.kdf import Label
-from psp.crypto.primitives import blake2b
 from psp.errors import DecodeError
 from psp.ids import UserId
-from psp.netdoc.contact_card import SCHEME, TICKET_KEY_SIZE, ContactCard
+from psp.netdoc.contact_card import SCHEME, ContactCard
+from psp.netdoc.ticket import TICKET_KEY_SIZE
 from psp.runtime.statefile import JsonValue
 from psp.units import UnixTime
-from psp.wire.network import Network
 
 MAX_NAME_BYTES = 64
 """Of a name in the book, in UTF-8: as much as a card's."""
 REGISTERED_MARK = "@"
 """Begins a name that is registered on the chain; no name in the book begins so."""
-
-_TICKET_ID_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +95,6 @@ class TicketHolder:
     key: bytes = field(repr=False)
 
 
-def ticket_id(key: bytes) -> bytes:
-    """Return what a ticket names its key by, 16 bytes."""
-    return blake2b(Label.TICKET_ID, key, size=_TICKET_ID_SIZE)
-
-
 def checked_name(name: str) -> str:
     """Return a name as the book keeps it: NFC, without spaces around it.
 
@@ -130,39 +120,6 @@ def checked_name(name: str) -> str:
 def key_of(name: str) -> str:
     """Return what makes a name unique: case and spaces around it do not matter."""
     return unicodedata.normalize("NFC", name).strip().casefold()
-
-
-def decode_book(
-    state: dict[str, object], network: Network
-) -> tuple[dict[str, Contact], bytes]:
-    """Read a kept book: its contacts by key, and the discovery secret if it is newer.
-
-    Raises:
-        DecodeError: If it is damaged; nothing else, for any state.
-    """
-    entries, secret_text = state.get("contacts", []), state.get("secret", "")
-    if not isinstance(entries, list) or not isinstance(secret_text, str):
-        raise DecodeError("its fields have other types")
-    by_key: dict[str, Contact] = {}
-    identities: set[UserId] = set()
-    for entry in entries:
-        contact = Contact.decode(entry)
-        if contact.card is not None:
-            if contact.card.network != network:
-                raise DecodeError("it is of another network")
-            if contact.card.identity in identities:
-                raise DecodeError("two contacts have one identity")
-            identities.add(contact.card.identity)
-        if key_of(contact.name) in by_key:
-            raise DecodeError("two contacts have one name")
-        by_key[key_of(contact.name)] = contact
-    try:
-        secret = bytes.fromhex(secret_text)
-    except ValueError:
-        raise DecodeError("its secret is not hex") from None
-    if secret and (len(secret) != SECRET_SIZE or not any(secret)):
-        raise DecodeError("its secret has another size, or is all zeros")
-    return by_key, secret
 
 
 def _time(seconds: int) -> UnixTime:

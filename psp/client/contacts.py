@@ -18,10 +18,10 @@ from psp.client.contact import (
     Contact,
     TicketHolder,
     checked_name,
-    decode_book,
     key_of,
-    ticket_id,
 )
+from psp.client.contact_file import ContactFile
+from psp.client.contact_rules import next_secret, refuse_changed, renewed
 from psp.client.errors import (
     ChangedIdentityError,
     UnknownContactError,
@@ -31,20 +31,15 @@ from psp.client.errors import (
 from psp.client.fingerprint import are_words_equal, fingerprint_words
 from psp.client.identity import Identity
 from psp.client.revocations import Revocations
-from psp.client.sealed_file import SealedFile
-from psp.crypto.blinding import SECRET_SIZE
 from psp.entropy import Entropy
-from psp.errors import ConfigError, DecodeError
+from psp.errors import ConfigError
 from psp.ids import UserId
-from psp.netdoc.contact_card import TICKET_KEY_SIZE, ContactCard
+from psp.netdoc.contact_card import ContactCard
+from psp.netdoc.ticket import TICKET_KEY_SIZE, ticket_id
 from psp.units import UnixTime
 from psp.wire.network import Network
 
 MAX_CONTACTS = 10_000
-BOOK_FORM = "psp-contacts"
-BOOK_VERSION = 1
-MAX_BOOK_BYTES = 16 << 20
-"""Of the file: 10,000 contacts with the longest names need 11 MiB."""
 
 
 class ContactBook:
@@ -53,12 +48,13 @@ class ContactBook:
     Attributes:
         on_new_secret: Called with a new discovery secret when a contact was revoked:
             publish under it from now on, and under no older one.
+        on_revoked: Told of the identity of each revoked contact.
         revocations: What is under way about contacts, to be ended by a revocation.
     """
 
     def __init__(
         self,
-        file: SealedFile,
+        file: ContactFile,
         network: Network,
         identity: Identity | None,
         *,
@@ -72,6 +68,7 @@ class ContactBook:
                 network, or if the identity on this host has an older secret.
         """
         self.on_new_secret: Callable[[bytes], Awaitable[None]] = self._use_secret
+        self.on_revoked: Callable[[UserId], None] = lambda _: None
         self.revocations = Revocations()
         self._file = file
         self._network = network
@@ -97,7 +94,13 @@ class ContactBook:
     # -- reading
 
     def list(self) -> Sequence[Contact]:
-        """Return every contact, by name."""
+        """Return every contact, by name.
+
+        ::
+
+            >>> [contact.name for contact in alice.contacts.list()]
+            ['bob']
+        """
         return [self._by_key[key] for key in sorted(self._by_key)]
 
     def get(self, name: str) -> Contact:
@@ -105,6 +108,11 @@ class ContactBook:
 
         Raises:
             UnknownContactError: If there is none.
+
+        ::
+
+            >>> alice.contacts.get("BOB").name
+            'bob'
         """
         contact = self._by_key.get(key_of(name))
         if contact is None:
@@ -112,7 +120,13 @@ class ContactBook:
         return contact
 
     def find(self, identity: UserId) -> Contact | None:
-        """Return the contact with an identity, or None."""
+        """Return the contact with an identity, or None.
+
+        ::
+
+            >>> alice.contacts.find(bob.me.identity).name
+            'bob'
+        """
         key = self._by_identity.get(identity)
         return None if key is None else self._by_key[key]
 
@@ -126,6 +140,11 @@ class ContactBook:
         Raises:
             UnknownContactError: If there is no such contact, or no card of theirs yet.
             ConfigError: If this client has no identity.
+
+        ::
+
+            >>> alice.contacts.words("bob") == bob.contacts.words("alice")
+            True
         """
         return self._words(self._with_card(name))
 
@@ -145,6 +164,11 @@ class ContactBook:
                 identity under another name.
             ConfigError: If the card is this user's own, the book is full, or the disk
                 refuses.
+
+        ::
+
+            >>> alice.contacts.add(net.identity("bob").contact_card(alice.me.network))
+            Contact(name='bob', ...)
         """
         if isinstance(card, str):
             card = ContactCard.decode(card)
@@ -153,12 +177,12 @@ class ContactBook:
         if self._identity is not None and card.identity == self._identity.user_id:
             raise ConfigError("this is your own card; add those of others")
         name = checked_name(card.name if name is None else name)
-        self._refuse_changed(name, card)
         old = self._by_key.get(key_of(name))
+        refuse_changed(name, card, named=old, known=self.find(card.identity))
         if old is None:
             contact = Contact(name, card, is_verified=False, added=self._now())
         else:
-            contact = replace(old, card=_renewed(old.card, card))
+            contact = replace(old, card=renewed(old.card, card))
         self._change(contact)
         return contact
 
@@ -172,6 +196,12 @@ class ContactBook:
             DecodeError: If the name cannot be used.
             ConfigError: If this client has no identity, the book is full, or the disk
                 refuses.
+
+        ::
+
+            >>> carols = alice.contacts.invite("carol")
+            >>> carols.startswith("psp://"), alice.contacts.get("carol").is_invited
+            (True, True)
         """
         self._own_identity()
         contact = self._by_key.get(key_of(name))
@@ -197,6 +227,12 @@ class ContactBook:
             UnknownContactError: If there is no such contact, or no card of theirs yet.
             WordsDifferError: If the words are not the same.
             ConfigError: If this client has no identity, or the disk refuses.
+
+        ::
+
+            >>> heard = bob.contacts.words("alice")
+            >>> alice.contacts.verify("bob", heard).is_verified
+            True
         """
         contact = self._with_card(name)
         ours = self._words(contact)
@@ -219,6 +255,11 @@ class ContactBook:
             DecodeError: If ``new`` cannot be used.
             ChangedIdentityError: If somebody else is called ``new``.
             ConfigError: If the disk refuses.
+
+        ::
+
+            >>> alice.contacts.rename("carol", "Carol from work").name
+            'Carol from work'
         """
         contact = self.get(old)
         name = checked_name(new)
@@ -248,12 +289,19 @@ class ContactBook:
             UnknownContactError: If there is none.
             ConfigError: If this host may not change the secret (it runs on keys made
                 ahead), or the disk refuses. Nothing is changed then.
+
+        ::
+
+            >>> fresh = await alice.contacts.revoke("carol from work")
+            >>> bob.contacts.add(fresh["bob"], "alice").is_invited
+            False
         """
         contact = self.get(name)
-        secret = self._next_secret() if rotate else b""
+        secret = next_secret(self._identity, self._entropy) if rotate else b""
         self._change(None, instead_of=contact, secret=secret)
         if contact.identity is not None:
             self.revocations.tell(contact.identity)
+            self.on_revoked(contact.identity)
         if not secret:
             return {}
         await self.on_new_secret(secret)
@@ -274,21 +322,6 @@ class ContactBook:
         own = self._own_identity().user_id
         return fingerprint_words(self._network, own, contact.identity)
 
-    def _refuse_changed(self, name: str, card: ContactCard) -> None:
-        known = self.find(card.identity)
-        if known is not None and key_of(known.name) != key_of(name):
-            raise ChangedIdentityError(
-                f"this card's identity is in the book as {known.name!r}; rename that "
-                "contact instead"
-            )
-        named = self._by_key.get(key_of(name))
-        if named is None or named.identity is None or named is known:
-            return
-        raise ChangedIdentityError(
-            f"{named.name!r} has another identity in the book: ask {named.name} by "
-            "voice; if it is true, revoke the old contact first"
-        )
-
     def _own_card(self, contact: Contact) -> ContactCard:
         card = self._own_identity().contact_card(self._network)
         return replace(card, ticket_key=contact.ticket_key)
@@ -297,19 +330,6 @@ class ContactBook:
         if self._identity is None:
             raise ConfigError("this client has no identity; give one to connect()")
         return self._identity
-
-    def _next_secret(self) -> bytes:
-        """Return a new discovery secret, or nothing where none would help."""
-        identity = self._identity
-        if identity is None or identity.is_public:
-            return b""
-        if identity.ends is not None:
-            raise ConfigError(
-                "this host runs on keys made ahead, which are of one discovery secret; "
-                "revoke where the identity key is and delegate anew, or revoke the "
-                "tickets alone (rotate=False)"
-            )
-        return self._entropy.token(SECRET_SIZE)
 
     async def _use_secret(self, secret: bytes) -> None:
         self._own_identity().new_secret(secret)
@@ -335,12 +355,7 @@ class ContactBook:
                 f"the contact book holds {MAX_CONTACTS} contacts; revoke some first"
             )
         secret = secret or self._secret
-        self._file.save(
-            {
-                "contacts": [by_key[key].encode() for key in sorted(by_key)],
-                "secret": secret.hex(),
-            }
-        )
+        self._file.save(by_key, secret)
         self._secret = secret
         self._index(by_key)
 
@@ -360,13 +375,7 @@ class ContactBook:
         }
 
     def _load(self) -> None:
-        try:
-            by_key, self._secret = decode_book(self._file.load(), self._network)
-        except DecodeError as error:
-            raise ConfigError(
-                f"{self._file.path} is damaged: {error}; restore a copy, or move it "
-                "away to start with an empty book"
-            ) from None
+        by_key, self._secret = self._file.load()
         self._index(by_key)
         identity = self._identity
         if identity is None or self._secret in (b"", identity.discovery_secret):
@@ -377,10 +386,3 @@ class ContactBook:
                 "than its contact book; delegate anew"
             )
         identity.new_secret(self._secret)
-
-
-def _renewed(old: ContactCard | None, new: ContactCard) -> ContactCard:
-    """Take a newer card of the same identity; a ticket is not lost to a plain card."""
-    if old is None or new.is_personal:
-        return new
-    return replace(new, ticket_key=old.ticket_key)

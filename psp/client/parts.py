@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,21 +11,21 @@ from psp.client.announcing import OwnPresence
 from psp.client.calls import Calls
 from psp.client.circuits import CircuitBuilder
 from psp.client.config import ClientConfig
-from psp.client.contacts import (
-    BOOK_FORM,
-    BOOK_VERSION,
-    MAX_BOOK_BYTES,
-    ContactBook,
-)
+from psp.client.contact_file import ContactFile
+from psp.client.contacts import ContactBook
 from psp.client.context import ClientContext
 from psp.client.directory import Directory
 from psp.client.identity import Identity
 from psp.client.lookup import Lookup
+from psp.client.mailboxes import Mailboxes
+from psp.client.many import LookupQueue
+from psp.client.missed_calls import MissedCalls
 from psp.client.network import ClientNetwork
 from psp.client.sealed_file import SealedFile
 from psp.client.snapshot_following import follow_snapshots, make_snapshots
 from psp.client.spare_circuits import SpareCircuits
 from psp.client.state import ClientState
+from psp.client.watcher import Watcher
 from psp.client.whom import Finder
 from psp.crypto.kdf import Label
 from psp.endpoint.machine import ClientMachine
@@ -37,6 +38,8 @@ from psp.runtime.membership import Membership
 from psp.units import Seconds
 
 _SAVE_EVERY = Seconds(60.0)
+_COLLECT_AGAIN = Seconds(60.0)
+"""Until mailboxes that did not answer are asked once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class ClientParts:
         config, context = outfit.config, outfit.context
         # First: it may be refused, and nothing runs yet.
         self.contacts = self._open_contacts()
+        self.missed = self._open_missed_calls()
         self.finder = Finder(self.contacts, context.registry)
         self.network = ClientNetwork(
             ClientMachine(self._links(), context.entropy), outfit.udp
@@ -101,34 +105,70 @@ class ClientParts:
         self.spares = SpareCircuits(context, self.circuits, self.directory)
         self.lookup = Lookup(context, self.spares, self.directory)
         self.lookup.highest.update(outfit.state.highest)
-        self.calls = Calls(context, self.network, self.circuits, outfit.identity)
+        self.queue = LookupQueue(self.lookup)
+        self.watcher = Watcher(context, self.circuits, self.queue.find)
+        self.calls = Calls(
+            context,
+            self.network,
+            self.circuits,
+            outfit.identity,
+            contact_of=self.contacts.ticket_holder,
+            missed=self.missed,
+        )
+        self.mailboxes: Mailboxes | None = None
+        if outfit.identity is not None:
+            self.mailboxes = Mailboxes(
+                context, self.circuits, outfit.identity, self.missed
+            )
         self.presence = OwnPresence(
             outfit.identity, self._make_announcer, config.presence.slots
         )
         self.contacts.on_new_secret = self.presence.use_secret
+        self.contacts.on_revoked = self.watcher.remove
         self._tasks: list[asyncio.Task[Any]] = []
+        self._collecting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin what runs in the background."""
         membership = self.outfit.membership
+        self.spares.start()
         self._run(self._save_now_and_then())
         self._run(self.directory.run())
-        self.spares.start()
         self._run(membership.follow(self.directory.update_paths))
         if self.snapshots is not None:
             self._run(follow_snapshots(self.snapshots, membership))
 
+    def collect_missed_calls(self) -> None:
+        """Empty our mailboxes in the background, until none is left to be emptied."""
+        mailboxes = self.mailboxes
+        is_at_it = self._collecting is not None and not self._collecting.done()
+        if mailboxes is not None and not is_at_it:
+            self._collecting = asyncio.create_task(self._collect(mailboxes))
+            self._tasks = [task for task in self._tasks if not task.done()]
+            self._tasks.append(self._collecting)
+
     async def close(self) -> None:
-        """Leave the network and save the state."""
-        await self.presence.withdraw()
-        await self.calls.close()
+        """Leave the network and save the state, whatever goes wrong on the way."""
+        async with AsyncExitStack() as last_first:
+            last_first.push_async_callback(self.outfit.membership.close)
+            last_first.callback(self._save)
+            last_first.callback(self.network.close)
+            last_first.push_async_callback(self._end_tasks)
+            last_first.push_async_callback(self.spares.close)
+            last_first.push_async_callback(self.calls.close)
+            last_first.push_async_callback(self.presence.withdraw)
+            last_first.push_async_callback(self.watcher.close)
+
+    async def _end_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.spares.close()
-        self.network.close()
-        self._save()
-        await self.outfit.membership.close()
+
+    async def _collect(self, mailboxes: Mailboxes) -> None:
+        unix_time = self.outfit.context.unix_time
+        while self.missed.absences(unix_time()):
+            await mailboxes.collect()
+            await asyncio.sleep(_COLLECT_AGAIN)
 
     def _run(self, work: Coroutine[Any, Any, object]) -> None:
         self._tasks.append(asyncio.create_task(work))
@@ -149,32 +189,44 @@ class ClientParts:
         outfit = self.outfit
         context, identity = outfit.context, outfit.identity
         key = b"" if identity is None else identity.sealing_key(Label.CONTACT_BOOK)
-        file = SealedFile(
-            outfit.config.state_dir / "contacts.json",
-            key,
-            context.entropy,
-            BOOK_FORM,
-            BOOK_VERSION,
-            max_bytes=MAX_BOOK_BYTES,
-        )
+        network = context.registry.network
+        path = outfit.config.state_dir / "contacts.json"
+        file = ContactFile(path, key, network, context.entropy)
         return ContactBook(
             file,
-            context.registry.network,
+            network,
             identity,
             entropy=context.entropy,
             unix_time=context.unix_time,
         )
 
+    def _open_missed_calls(self) -> MissedCalls:
+        outfit = self.outfit
+        if outfit.identity is None:
+            return MissedCalls()
+        return MissedCalls(
+            SealedFile(
+                outfit.config.state_dir / "missed.json",
+                outfit.identity.state_key,
+                outfit.context.entropy,
+                form="psp-missed-calls",
+                version=1,
+            )
+        )
+
     def _make_announcer(self) -> Announcer:
         outfit = self.outfit
         assert outfit.identity is not None  # noqa: S101 - the client has checked
-        return Announcer(
+        announcer = Announcer(
             outfit.context,
             outfit.identity,
             self.circuits,
             self.calls.take_introduction,
             outfit.config.presence,
         )
+        if self.mailboxes is not None:
+            announcer.on_absence = self.mailboxes.left
+        return announcer
 
     def _save(self) -> None:
         self.outfit.state.save(

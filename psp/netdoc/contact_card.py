@@ -22,12 +22,12 @@ from psp.crypto.kdf import Label
 from psp.crypto.primitives import blake2b
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import UserId
+from psp.netdoc.ticket import TICKET_KEY_SIZE
 from psp.wire.buffer import Reader
 from psp.wire.network import Network
 
 SCHEME = "psp://"
 CARD_VERSION = 1
-TICKET_KEY_SIZE = 32
 MAX_NAME_BYTES = 64
 MAX_CARD_CHARACTERS = 1_024
 """More than any card needs, spaces and line ends included."""

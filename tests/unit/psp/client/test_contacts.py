@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psp.client import contacts as contacts_module
-from psp.client.contact import Contact, checked_name, decode_book, ticket_id
-from psp.client.contacts import BOOK_FORM, BOOK_VERSION, ContactBook
+from psp.client.contact import Contact, checked_name
+from psp.client.contact_file import MAX_BOOK_BYTES, ContactFile, decode_book
+from psp.client.contacts import ContactBook
 from psp.client.errors import (
     ChangedIdentityError,
     ContactRevokedError,
@@ -18,11 +19,11 @@ from psp.client.errors import (
     WrongNetworkError,
 )
 from psp.client.identity import ClientIdentity
-from psp.client.sealed_file import SealedFile
 from psp.crypto.blinding import PUBLIC_SECRET
 from psp.crypto.kdf import Label
 from psp.errors import ConfigError, DecodeError
 from psp.netdoc.contact_card import ContactCard
+from psp.netdoc.ticket import ticket_id
 from psp.testing.clock import EPOCH
 from psp.testing.entropy import SeededEntropy
 from psp.wire.network import Network
@@ -37,9 +38,7 @@ def someone(name):
 
 def book_of(folder, identity, *, seed="book"):
     key = b"" if identity is None else identity.sealing_key(Label.CONTACT_BOOK)
-    file = SealedFile(
-        folder / "contacts.json", key, SeededEntropy(seed), BOOK_FORM, BOOK_VERSION
-    )
+    file = ContactFile(folder / "contacts.json", key, HERE, SeededEntropy(seed))
     return ContactBook(
         file,
         HERE,
@@ -194,7 +193,7 @@ def test_ten_thousand_contacts_fit_in_the_file():
     # JSON writes each letter outside ASCII in six characters, base64 adds a third.
     size = len(str(entry.encode())) + 5 * 32
 
-    assert size * 4 / 3 * contacts_module.MAX_CONTACTS < contacts_module.MAX_BOOK_BYTES
+    assert size * 4 / 3 * contacts_module.MAX_CONTACTS < MAX_BOOK_BYTES
 
 
 # -- inviting, tickets
@@ -354,6 +353,35 @@ async def test_a_public_user_has_no_secret_to_change(folder):
     assert public.is_public
 
 
+async def test_a_host_on_keys_made_ahead_revokes_tickets_only(folder, alice):
+    class Delegated(ClientIdentity):
+        ends = EPOCH
+
+    book = book_of(folder, Delegated(alice.key, alice.discovery_secret, "alice"))
+    book.invite("bob")
+
+    with pytest.raises(ConfigError, match="delegate anew"):
+        await book.revoke("bob")
+    assert "bob" in book
+
+    await book.revoke("bob", rotate=False)
+    assert "bob" not in book
+
+
+async def test_keys_made_ahead_under_an_older_secret_are_refused(folder, alice):
+    class Delegated(ClientIdentity):
+        ends = EPOCH
+
+    old = alice.discovery_secret
+    book = book_of(folder, alice)
+    book.invite("bob")
+    await book.revoke("bob")
+
+    with pytest.raises(ConfigError, match="older discovery secret"):
+        book_of(folder, Delegated(alice.key, old, "alice"))
+    book_of(folder, Delegated(alice.key, alice.discovery_secret, "alice"))
+
+
 async def test_a_card_after_a_revocation_is_a_new_beginning(book):
     bobs = ContactCard.decode(book.invite("bob"))
     book.add(card_of("bob"))
@@ -432,14 +460,9 @@ def test_damage_anywhere_is_a_clear_error(book, folder, alice):
 def test_a_book_of_another_network_is_refused(folder, alice):
     theirs = someone("bob").contact_card(THERE)
     contact = Contact("bob", theirs, is_verified=False, added=EPOCH)
-    file = SealedFile(
-        folder / "contacts.json",
-        alice.sealing_key(Label.CONTACT_BOOK),
-        SeededEntropy("other"),
-        BOOK_FORM,
-        BOOK_VERSION,
-    )
-    file.save({"contacts": [contact.encode()]})
+    key = alice.sealing_key(Label.CONTACT_BOOK)
+    file = ContactFile(folder / "contacts.json", key, THERE, SeededEntropy("other"))
+    file.save({"bob": contact}, b"")
 
     with pytest.raises(ConfigError, match="of another network"):
         book_of(folder, alice)
