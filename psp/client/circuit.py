@@ -15,6 +15,7 @@ from psp.circuit.events import (
     RequestAnswered,
     RequestFailed,
     RequestReceived,
+    Truncated,
 )
 from psp.circuit.origin import OriginCircuit
 from psp.client.loss_judge import LossJudge
@@ -185,6 +186,9 @@ class Circuit:
                     self.built.set_result(None)
             case CircuitClosed():
                 self._end(event.reason, event.hop)
+            case Truncated():
+                # Without its last hop it is of no use to whoever opened it.
+                self.close(event.reason)
             case NoticeReceived(command=RelayCommand.JOINED):
                 self.joined.set()
             case ReportReceived():

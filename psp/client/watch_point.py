@@ -13,7 +13,7 @@ from psp.client.circuit import Circuit
 from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
 from psp.client.watch_config import WatcherConfig
-from psp.errors import DecodeError
+from psp.errors import DecodeError, PspError
 from psp.ids import NodeId
 from psp.path.selection import Purpose
 from psp.runtime.ports import RefusedError
@@ -111,7 +111,10 @@ class WatchPoint:
                 if not self.circuit.is_open:
                     return
                 within = self._config.ping_within
-                pong = await self.circuit.ping(len(self.circuit.path), within)
+                try:
+                    pong = await self.circuit.ping(len(self.circuit.path), within)
+                except PspError:
+                    return  # cut off this moment
                 missed = 0 if pong is not None else missed + 1
             if missed:
                 await builder.blame_silence(self.circuit)

@@ -14,6 +14,7 @@ from psp.circuit.events import (
     RequestAnswered,
     RequestFailed,
     RequestReceived,
+    Truncated,
 )
 from psp.circuit.origin import OriginCircuit
 from psp.client.circuit import (
@@ -124,6 +125,18 @@ def test_a_build_that_fails_says_where():
         return circuit.closed.result()
 
     assert simulate(main) is Reason.TIMEOUT
+
+
+def test_a_circuit_that_lost_its_last_hop_is_closed():
+    """A relay on the way says so; nobody waits for a hop that is not there."""
+
+    async def main():
+        machine, circuit = new_circuit()
+        circuit.receive(CircuitBuilt(Seconds(0.7)))
+        circuit.receive(Truncated(2, Reason.LINK_CLOSED))
+        return machine.done
+
+    assert simulate(main) == [("close", Reason.LINK_CLOSED)]
 
 
 def test_answers_find_their_requests_in_any_order():
