@@ -93,7 +93,9 @@ class Announcer:
     ) -> None:
         self.config = config or AnnouncerConfig()
         self.registrations: dict[int, PresenceRegistration] = {}
-        self.visibility = Visibility.CONTACTS
+        self.visibility = (
+            Visibility.PUBLIC if identity.is_public else Visibility.CONTACTS
+        )
         self.on_absence: Callable[[PresenceRegistration, int], None] = lambda *_: None
         self.on_keys_ending: Callable[[UnixTime], None] = lambda _: None
         self._context = context

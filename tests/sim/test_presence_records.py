@@ -104,6 +104,47 @@ def test_public_presence_is_found_by_anybody_and_by_contacts():
     run_simulation(main)
 
 
+def test_a_changed_status_is_found_at_once_by_contacts_and_never_an_older_one():
+    async def main(hub: SimHub) -> None:
+        async with psp.testing.network(hub=hub) as net:
+            alice, bob = await net.client("alice"), await net.client("bob")
+            await alice.announce(3)
+            announcer = alice.announcer
+            assert announcer is not None
+            sequences = []
+            for text in ("at lunch", "back", ""):
+                changed = hub.unix_time()
+                await announcer.set_status(text, ["audio"] if text else [])
+                found = await bob.lookup(alice.contact_card)
+                assert hub.unix_time() - changed <= 3.0
+                assert (found.state, found.status) == (PresenceState.ONLINE, text)
+                assert found.capabilities == ({"audio"} if text else frozenset())
+                sequences.append(found.status_sequence)
+            assert sequences == sorted(set(sequences))
+
+            stranger = ContactCard(network_of(net), alice.contact_card.identity)
+            assert (await bob.lookup(stranger)).status == ""
+
+    run_simulation(main)
+
+
+def test_a_status_says_nothing_about_a_user_who_has_left():
+    async def main(hub: SimHub) -> None:
+        async with psp.testing.network(hub=hub) as net:
+            alice, bob = await net.client("alice"), await net.client("bob")
+            await alice.announce(3)
+            announcer = alice.announcer
+            assert announcer is not None
+            await announcer.set_status("here")
+            await announcer.stop()
+
+            found = await bob.lookup(alice.contact_card)
+
+            assert (found.state, found.status) == (PresenceState.OFFLINE, "")
+
+    run_simulation(main)
+
+
 def test_the_ways_to_the_points_have_as_little_in_common_as_can_be():
     async def main(hub: SimHub) -> None:
         async with psp.testing.network(relays=16, hub=hub) as net:

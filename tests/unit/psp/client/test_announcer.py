@@ -67,6 +67,7 @@ class Points:
         self.refusing: set[NodeId] = set()
         self.forging: set[NodeId] = set()
         self.forgetful: set[NodeId] = set()
+        self.unknown_periods: set[int] = set()
         self.registrations: list[tuple[float, Registration]] = []
         self.records: list[OuterRecord] = []
         self.published: list[tuple[float, OuterRecord]] = []
@@ -88,7 +89,11 @@ class Points:
             )
             self.records.append(record)
             self.published.append((self.unix_time(), record))
-            return Published(0 if point in self.forgetful else 8).encode()
+            is_kept = (
+                point not in self.forgetful
+                and record.head.period not in self.unknown_periods
+            )
+            return Published(8 if is_kept else 0).encode()
         asked = Registration.decode(data)
         asked.check_signatures(self.registry.network)
         assert asked.channel == circuit.handshake_hash
@@ -497,6 +502,36 @@ def test_a_day_that_becomes_known_late_is_published_under_within_a_minute():
         return {record.head.period for record in points.records}
 
     assert tomorrow in announced(points, then, ONE_SLOT)
+
+
+def test_nodes_that_do_not_know_tomorrow_yet_are_asked_again_and_not_left():
+    points = Points(3)
+    tomorrow = period_at(NOON) + 1
+    points.unknown_periods.add(tomorrow)
+
+    async def then(announcer, _):
+        await asyncio.sleep(43_200 - 500)
+        asked = sum(r.head.period == tomorrow for r in points.records)
+        points.unknown_periods.clear()
+        await asyncio.sleep(70.0)
+        return asked, sum(r.head.period == tomorrow for r in points.records)
+
+    asked, later = announced(points, then, ONE_SLOT)
+
+    assert asked < later
+    assert len(points.builder.opened) == 1
+
+
+def test_a_public_identity_is_public_from_the_start():
+    points = Points(3)
+    public = ClientIdentity(ALICE.key, PUBLIC_SECRET)
+
+    async def then(announcer, _):
+        await announcer.wait_until_announced(1)
+        return announcer.visibility
+
+    assert announced(points, then, ONE_SLOT, public) is Visibility.PUBLIC
+    assert points.lives().count(ONLINE_LIFETIME) == 1
 
 
 def test_who_leaves_says_where_it_was_agreed_to():
