@@ -13,16 +13,11 @@ from cli.commands.chain_options import passphrase_of
 from cli.exit_codes import ExitCode
 from cli.output import print_error, print_facts, print_json
 from psp.client.config import ClientConfig
-from psp.client.contacts import (
-    BOOK_FORM,
-    BOOK_VERSION,
-    MAX_BOOK_BYTES,
-    ContactBook,
-)
+from psp.client.contact_file import ContactFile
+from psp.client.contacts import ContactBook
 from psp.client.delegation import MAX_DAYS, DelegatedIdentity
 from psp.client.identity import Identity
 from psp.client.identity_file import create_delegation, load_identity
-from psp.client.sealed_file import SealedFile
 from psp.crypto.kdf import Label
 from psp.runtime import settings
 from psp.runtime.entropy import SystemEntropy
@@ -95,9 +90,7 @@ def take_secret_of_book(
     path = config.state_dir / "contacts.json"
     key = identity.sealing_key(Label.CONTACT_BOOK)
     ContactBook(
-        SealedFile(
-            path, key, entropy, BOOK_FORM, BOOK_VERSION, max_bytes=MAX_BOOK_BYTES
-        ),
+        ContactFile(path, key, network, entropy),
         network,
         identity,
         entropy=entropy,

@@ -9,14 +9,10 @@ import pytest
 from cli.exit_codes import ExitCode
 from cli.settings_file import to_toml
 from psp.client.config import ClientConfig
-from psp.client.contacts import (
-    BOOK_FORM,
-    BOOK_VERSION,
-    ContactBook,
-)
+from psp.client.contact_file import ContactFile
+from psp.client.contacts import ContactBook
 from psp.client.delegation import DelegatedIdentity
 from psp.client.identity_file import load_identity, open_identity
-from psp.client.sealed_file import SealedFile
 from psp.crypto.kdf import Label
 from psp.netdoc.contact_card import ContactCard
 from psp.runtime.membership import MembershipConfig
@@ -94,12 +90,11 @@ def test_the_secret_in_use_is_that_of_the_contact_book(psp, home):
     network = card_of(psp, home, "user.key").network
     old = identity.discovery_secret
     book = ContactBook(
-        SealedFile(
+        ContactFile(
             home / "state" / "contacts.json",
             identity.sealing_key(Label.CONTACT_BOOK),
+            network,
             SeededEntropy(1),
-            BOOK_FORM,
-            BOOK_VERSION,
         ),
         network,
         identity,
