@@ -56,11 +56,8 @@ async def connect(
 
     ::
 
-        >>> async with psp.connect(
-        ...     net.config("carol"),
-        ...     udp=net.socket(),
-        ... ) as carol:
-        ...     carol.status().nodes
+        >>> async with psp.connect(net.config("carol")) as client:
+        ...     client.status().nodes
         12
     """
     if not isinstance(config, ClientConfig):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,7 @@ class ClientParts:
         self.contacts.on_new_secret = self.presence.use_secret
         self.contacts.on_revoked = self.watcher.remove
         self._tasks: list[asyncio.Task[Any]] = []
-        self._collecting: asyncio.Task[None] | None = None
+        self._collect_now = asyncio.Event()
 
     def start(self) -> None:
         """Begin what runs in the background."""
@@ -134,18 +134,15 @@ class ClientParts:
         self.spares.start()
         self._run(self._save_now_and_then())
         self._run(self.directory.run())
+        if self.mailboxes is not None:
+            self._run(self._collect(self.mailboxes))
         self._run(membership.follow(self.directory.update_paths))
         if self.snapshots is not None:
             self._run(follow_snapshots(self.snapshots, membership))
 
     def collect_missed_calls(self) -> None:
-        """Empty our mailboxes in the background, until none is left to be emptied."""
-        mailboxes = self.mailboxes
-        is_at_it = self._collecting is not None and not self._collecting.done()
-        if mailboxes is not None and not is_at_it:
-            self._collecting = asyncio.create_task(self._collect(mailboxes))
-            self._tasks = [task for task in self._tasks if not task.done()]
-            self._tasks.append(self._collecting)
+        """Empty our mailboxes in the background, those that were left just now too."""
+        self._collect_now.set()
 
     async def close(self) -> None:
         """Leave the network and save the state, whatever goes wrong on the way."""
@@ -165,10 +162,16 @@ class ClientParts:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _collect(self, mailboxes: Mailboxes) -> None:
+        """Empty our mailboxes when asked to, and again while some are left."""
         unix_time = self.outfit.context.unix_time
-        while self.missed.absences(unix_time()):
-            await mailboxes.collect()
-            await asyncio.sleep(_COLLECT_AGAIN)
+        while True:
+            await self._collect_now.wait()
+            self._collect_now.clear()
+            while self.missed.absences(unix_time()):
+                await mailboxes.collect()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._collect_now.wait(), _COLLECT_AGAIN)
+                self._collect_now.clear()
 
     def _run(self, work: Coroutine[Any, Any, object]) -> None:
         self._tasks.append(asyncio.create_task(work))
