@@ -7,6 +7,7 @@ name: which ones a client looks up, nobody can see.
 """
 
 import asyncio
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -17,12 +18,14 @@ from psp.directory.chain.names import (
     CODE_HASH,
     MAX_NAMES,
     ListedName,
+    NameDoubt,
     NameList,
     NamesTrie,
     read_names,
 )
 from psp.directory.chain.proof import ProvenAccount
 from psp.directory.chain.registry import ChainRegistry
+from psp.directory.chain.users import UserList
 from psp.errors import ConfigError, DecodeError
 from psp.runtime import private_files
 from psp.runtime.chain_cache import SAVE_EVERY
@@ -33,6 +36,28 @@ from psp.runtime.quorum import ChainReadError, Rpc
 CACHE_FILE = "names"
 _MAX_CACHE_BYTES = 8 << 20
 _SLOTS = (layout.NAMES_USERS, layout.NAMES_DEPOSIT, layout.NAMES_COUNT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Names, and the users that they were counted by: the same until one expires."""
+
+    names: NameList
+    users: UserList
+
+    @property
+    def until(self) -> int:
+        """Until when they are the same, if nothing else changes."""
+        return min(
+            (
+                record.expires
+                for record, verdict in zip(
+                    self.names.listed, self.names.verdicts, strict=True
+                )
+                if not isinstance(verdict, NameDoubt)
+            ),
+            default=self.names.timestamp,
+        )
 
 
 class ChainNames:
@@ -53,7 +78,9 @@ class ChainNames:
         self.deposit = 0
         self._address = address
         self._root = b""
+        self._listed: tuple[ListedName, ...] = ()
         self._trie: NamesTrie | None = None
+        self._counted: _Counted | None = None
 
     async def read(
         self, reading: Reading, held: tuple[ListedName, ...] = ()
@@ -62,7 +89,8 @@ class ChainNames:
 
         Args:
             reading: Of the registry at that block, with its users.
-            held: Records that were read earlier: what they have is not read again.
+            held: Records that another reader has read: what they have is not read
+                again.
 
         Raises:
             ContractError: If there is no contract of names of this network.
@@ -73,9 +101,16 @@ class ChainNames:
             raise ContractError("names mean nothing without the list of users")
         proven = await self._prove(reading)
         if proven.account.storage_root != self._root:
-            held = await self._whole(proven, held, view.height)
+            self._listed = await self._whole(proven, self._listed or held, view.height)
             self._root = proven.account.storage_root
-        return await asyncio.to_thread(read_names, held, view.users, view.timestamp)
+            self._counted = None
+        last = self._counted
+        if last is None or last.users is not view.users or view.timestamp > last.until:
+            names = await asyncio.to_thread(
+                read_names, self._listed, view.users, view.timestamp
+            )
+            self._counted = last = _Counted(names, view.users)
+        return replace(last.names, timestamp=view.timestamp)
 
     async def _prove(self, reading: Reading) -> ProvenAccount:
         name = f"the contract at membership.names (0x{self._address.hex()})"

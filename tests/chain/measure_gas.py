@@ -6,6 +6,7 @@ python -m tests.chain.measure_gas
 import sys
 
 from discovery.devchain.anvil import AnvilProcess, find_anvil
+from psp.directory.chain.names import GRACE, LIFETIME
 from tests.chain.chains import ETHER, Chain
 from tests.chain.deployment import (
     UNBONDING,
@@ -22,6 +23,7 @@ from tests.chain.elections import (
     nominate_all,
     register_crowd,
 )
+from tests.chain.naming import ALICE, BOB, DEPOSIT, Names, text
 from tests.chain.sources import compiled, joined
 
 OWNER, VOTER, SPONSOR = 1, 2, 3
@@ -95,6 +97,27 @@ def users(deployed):
     yield "Users.revoke", gas("revoke", 2)
 
 
+def names(chain):
+    """Yield each call of Names with its gas."""
+    named = Names(chain)
+    users = [named.user(), named.user(), named.user(BOB), named.user(BOB)]
+
+    def register(name, user, sender=ALICE):
+        call = named.call("register", text(name), user)
+        return chain.send(call, sender, DEPOSIT)["gasUsed"]
+
+    register("the-first", users[0])
+    yield "Names.register, 3 characters", register("abc", users[1])
+    yield "Names.register, 31 characters", register("a" * 31, users[2], BOB)
+    yield "Names.renew", named.send("renew", 1)["gasUsed"]
+    chain.wait(LIFETIME + 1)
+    yield "Names.release", named.send("release", 2)["gasUsed"]
+    yield "Names.register, released by another", register("abc", users[3], BOB)
+    chain.wait(GRACE)
+    taken = register("the-first", users[2], BOB)
+    yield "Names.register, expired of another, instead of an own", taken
+
+
 def seeds(deployed):
     """Yield the gas of a seed, on a place in the ring that was used before."""
     for _ in range(5):
@@ -113,6 +136,8 @@ def print_operations(chain):
     for rows in (operations, users, seeds):
         for row in rows(deployed):
             say(*row)
+    for row in names(chain):
+        say(*row)
 
 
 def print_deployments(chain):
@@ -126,6 +151,8 @@ def print_deployments(chain):
     number = chain.w3.eth.block_number - 1  # before the binding
     say("Relays", chain.w3.eth.get_block(number)["gasUsed"])
     assert deployed.genesis
+    assert Names(chain).contract.address
+    say("Names", chain.w3.eth.get_block("latest")["gasUsed"])
 
 
 def print_seats(chain):
