@@ -76,6 +76,12 @@ bench: venv anvil
 	$(BIN)/psp bench relay
 	$(BIN)/psp bench circuit
 	$(BIN)/psp bench directory
+	$(BIN)/psp bench presence
+
+# Thousands of look-ups on real sockets, and a million records in memory: half an hour.
+presence-trials: venv
+	PSP_PRESENCE_TRIALS=$${PSP_PRESENCE_TRIALS:-2000} $(BIN)/python -m pytest -s \
+	  tests/loopback/test_presence_adversaries.py tests/sim/test_presence_scale.py
 
 clean:
 	rm -rf $(VENV) demo-out .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ from cli.testbed.network import Testbed, open_testbed
 from presence.record_store import HeldRecord
 from psp.client.api import Client
 from psp.client.identity import ClientIdentity
+from psp.client.spare_circuits import SpareCircuits
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.ids import NodeId
@@ -182,3 +183,8 @@ async def stranger(bed: Testbed, number: int) -> AsyncIterator[Client]:
     """Run a client without identity, memory or guards."""
     async with bed.connect(f"reader-{number}", anonymous=True) as client:
         yield client
+
+
+def spares_of(client: Client) -> SpareCircuits:
+    """Return the circuits that a client has ready for look-ups."""
+    return client._parts.spares  # noqa: SLF001 - apps have no use for them

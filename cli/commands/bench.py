@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -62,6 +63,37 @@ def directory(
     finally:
         signal.signal(signal.SIGTERM, before)
     _print("psp bench directory", figures, json_output=json_output)
+
+
+@app.command()
+def presence(
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer of everything: a minute.")
+    ] = False,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Look-ups with dead and with malicious nodes, each."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Which nodes die or turn bad.")
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """How fast and how surely users are found among 32 discovery nodes."""
+    from cli.bench.presence import FULL, GOALS, QUICK, run  # noqa: PLC0415 - starts processes
+
+    amount = QUICK if quick else FULL
+    if trials is not None:
+        amount = replace(amount, trials=trials)
+    figures = run(amount, say=lambda what: err.print(what, highlight=False), seed=seed)
+    if json_output:
+        print_json({**figures, "goals": GOALS})
+        return
+    rows = [
+        [name, _text(value), GOALS.get(name, "")] for name, value in figures.items()
+    ]
+    print_table("psp bench presence", ["figure", "value", "goal"], rows)
 
 
 def _print(title: str, figures: Mapping[str, object], *, json_output: bool) -> None:

@@ -67,6 +67,7 @@ class Testbed:
         self._starts = 0
         self._skews: dict[str, float] = {}
         self._own: dict[str, AsyncExitStack] = {}
+        self._client_sockets: dict[Client, SwitchedSocket] = {}
         self.league = League()
         self._bad: dict[NodeId, BadRelay] = {}
 
@@ -188,9 +189,15 @@ class Testbed:
                 entropy=self._entropy(f"client {name} {self._starts}"),
                 unix_time=lambda: self.unix_time() + self._skews.get(name, 0.0),
             ) as client:
+                self._client_sockets[client] = udp
                 yield client
+                del self._client_sockets[client]
         finally:
             udp.close()
+
+    def traffic(self, client: Client) -> int:
+        """Return the bytes of datagrams that a running client sent and received."""
+        return self._client_sockets[client].carried
 
     def skew(self, name: str, seconds: float) -> None:
         """Let the clock of this name's clients be off from now on; 0 sets it right."""

@@ -87,12 +87,14 @@ class SwitchedSocket:
 
     Attributes:
         is_cut: Whether it is.
+        carried: Bytes of datagrams, both ways.
         tap: Called with each datagram's source, size and bytes as they come in; None
             for nobody.
     """
 
     def __init__(self, inner: WireSocket) -> None:
         self.is_cut = False
+        self.carried = 0
         self.tap: Callable[[Address, int, bytes], None] | None = None
         self._inner = inner
 
@@ -101,13 +103,18 @@ class SwitchedSocket:
         batch = self._inner.receive_batch()
         while self.is_cut and batch is not None:
             batch = self._inner.receive_batch()
-        if batch is not None and self.tap is not None:
-            self.tap(batch[2], batch[1], bytes(batch[0]))
+        if batch is not None:
+            self.carried += len(batch[0])
+            if self.tap is not None:
+                self.tap(batch[2], batch[1], bytes(batch[0]))
         return batch
 
     def send(self, train: Train) -> int:
         """Send; while cut, claim to have."""
-        return train.packets if self.is_cut else self._inner.send(train)
+        if self.is_cut:
+            return train.packets
+        self.carried += sum(map(len, train.parts))
+        return self._inner.send(train)
 
     def start_reading(
         self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]
