@@ -6,9 +6,11 @@ import typer
 
 import cli.commands.bench
 import cli.commands.chain
+import cli.commands.client
 import cli.commands.demo
 import cli.commands.discovery
 import cli.commands.name
+import cli.commands.presence
 import cli.commands.relay
 import cli.commands.relay_chain
 import cli.commands.stake_chain
@@ -36,6 +38,11 @@ app.command("demo-peer", hidden=True)(cli.commands.demo.demo_peer)
 cli.commands.user.app.add_typer(cli.commands.user_chain.app)
 app.add_typer(cli.commands.user.app, name="user", rich_help_panel="Users")
 app.add_typer(cli.commands.name.app, name="name", rich_help_panel="Users")
+for name, group in (
+    ("presence", cli.commands.presence.app),
+    ("client", cli.commands.client.app),
+):
+    app.add_typer(group, name=name, rich_help_panel="Users")
 for more in (cli.commands.relay_chain.app, cli.commands.stake_chain.app):
     cli.commands.relay.app.add_typer(more)
 app.add_typer(cli.commands.relay.app, name="relay", rich_help_panel="Relay operators")

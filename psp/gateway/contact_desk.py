@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from psp.client.contact import checked_name
+from psp.client.contact import Contact, checked_name
 from psp.errors import DecodeError
 from psp.gateway import bodies
 from psp.gateway.operations import Asked, Handler
-from psp.gateway.ports import Contact, PresenceClient
+from psp.gateway.ports import PresenceClient
 from psp.gateway.problems import Kind, ProblemError
 from psp.gateway.whom import find_contact
 
@@ -33,18 +33,20 @@ class ContactDesk:
 
     async def contacts(self, _: Asked) -> bodies.ContactList:
         """List the book."""
-        return bodies.ContactList([_entry(one) for one in self._client.contacts.list()])
+        return bodies.ContactList(
+            [contact_entry(one) for one in self._client.contacts.list()]
+        )
 
     async def contact(self, asked: Asked) -> bodies.ContactEntry:
         """Show one entry."""
-        return _entry(self._named(asked))
+        return contact_entry(self._named(asked))
 
     async def add(self, asked: Asked) -> bodies.ContactEntry:
         """Put a card into the book."""
         body = asked.body_as(bodies.AddContact)
         if body.name is not None:
             _check_name(body.name)
-        return _entry(self._client.contacts.add(body.card, body.name))
+        return contact_entry(self._client.contacts.add(body.card, body.name))
 
     async def invite(self, asked: Asked) -> bodies.Invitation:
         """Make a card for one contact."""
@@ -57,7 +59,7 @@ class ContactDesk:
         new = asked.body_as(bodies.Rename).name
         contact = self._named(asked)
         _check_name(new)
-        return _entry(self._client.contacts.rename(contact.name, new))
+        return contact_entry(self._client.contacts.rename(contact.name, new))
 
     async def words(self, asked: Asked) -> bodies.Words:
         """Show the words to compare."""
@@ -68,7 +70,7 @@ class ContactDesk:
         """Note that they were compared."""
         words = asked.body_as(bodies.Verify).words
         name = self._named(asked).name
-        return _entry(self._client.contacts.verify(name, words))
+        return contact_entry(self._client.contacts.verify(name, words))
 
     async def revoke(self, asked: Asked) -> bodies.Revoked:
         """Remove a contact."""
@@ -90,7 +92,8 @@ def _check_name(name: str) -> None:
         raise ProblemError(Kind.BAD_NAME, str(error)) from None
 
 
-def _entry(contact: Contact) -> bodies.ContactEntry:
+def contact_entry(contact: Contact) -> bodies.ContactEntry:
+    """Return what is shown of a contact."""
     card = contact.card
     return bodies.ContactEntry(
         name=contact.name,

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from psp.client.lookup_result import LookupResult
 from psp.errors import PspError
 from psp.gateway import bodies
 from psp.gateway.operations import Asked, Handler
-from psp.gateway.ports import Found, PresenceClient
+from psp.gateway.ports import PresenceClient
 from psp.gateway.problems import Kind, ProblemError, problem_of
 from psp.gateway.whom import Whom, find_whom, is_card
 
@@ -56,7 +57,7 @@ class LookingDesk:
         )
 
 
-def _answer(whom: Whom | Exception, found: Found | Exception) -> bodies.LookedUp:
+def _answer(whom: Whom | Exception, found: LookupResult | Exception) -> bodies.LookedUp:
     if isinstance(found, Exception) or isinstance(whom, Exception):
         error = found if isinstance(found, Exception) else whom
         assert isinstance(error, Exception)  # noqa: S101 - one of the two is
@@ -64,7 +65,7 @@ def _answer(whom: Whom | Exception, found: Found | Exception) -> bodies.LookedUp
     return bodies.LookedUp(presence=_presence(whom, found))
 
 
-def _presence(whom: Whom, found: Found) -> bodies.Presence:
+def _presence(whom: Whom, found: LookupResult) -> bodies.Presence:
     return bodies.Presence(
         who=whom.shown,
         user=whom.user.hex(),

@@ -1,154 +1,79 @@
-"""What the gateway needs of a client; `psp.client.api.Client` fits.
+"""What the gateway needs of a client; `psp.client.client.Client` fits."""
 
-Values are named by what is read of them, so that a test can hand over its own; what
-each means is written where `psp.client` defines it.
-"""
-
-# ruff: noqa: D102
-
-from collections.abc import (
-    AsyncIterator,
-    Collection,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
-from psp.client.lookup import PresenceState
-from psp.ids import UserId
+from psp.client.client_status import ClientStatus
+from psp.client.contact import Contact
+from psp.client.contacts import ContactBook
+from psp.client.lookup_result import LookupResult
+from psp.client.missed_calls import MissedCall
+from psp.client.presence_event import PresenceEvent
+from psp.errors import PspError
 from psp.netdoc.contact_card import ContactCard
-
-
-class Contact(Protocol):
-    """One entry of the book; the card is None while only an invitation went out."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def card(self) -> ContactCard | None: ...
-    @property
-    def is_verified(self) -> bool: ...
-    @property
-    def is_invited(self) -> bool: ...
-    @property
-    def added(self) -> int: ...
-
-
-class Contacts(Protocol):
-    """The contact book; every change is on the disk before it returns."""
-
-    def add(self, card: str, name: str | None = None) -> Contact: ...
-    def get(self, name: str) -> Contact: ...
-    def list(self) -> Sequence[Contact]: ...
-    def find(self, identity: UserId) -> Contact | None: ...
-    def invite(self, name: str) -> str: ...
-    def words(self, name: str) -> Sequence[str]: ...
-    def verify(self, name: str, words: str | None = None) -> Contact: ...
-    def rename(self, old: str, new: str) -> Contact: ...
-    async def revoke(self, name: str, *, rotate: bool = True) -> Mapping[str, str]: ...
-
-
-class Found(Protocol):
-    """What a look-up learnt."""
-
-    @property
-    def state(self) -> PresenceState: ...
-    @property
-    def points(self) -> Sequence[object]: ...
-    @property
-    def answers(self) -> int: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def capabilities(self) -> Collection[str]: ...
-    @property
-    def issued(self) -> int: ...
-    @property
-    def is_confirmed(self) -> bool: ...
-
-
-class PresenceEvent(Protocol):
-    """What a watch tells of one user; ``at`` is in Unix seconds."""
-
-    @property
-    def card(self) -> ContactCard: ...
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def state(self) -> PresenceState: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def capabilities(self) -> Collection[str]: ...
-    @property
-    def at(self) -> float: ...
-    @property
-    def reason(self) -> str: ...
-
-
-class IncomingCall(Protocol):
-    """Somebody rings; ``expires`` is in Unix seconds."""
-
-    @property
-    def contact(self) -> str | None: ...
-    @property
-    def effort(self) -> int: ...
-    @property
-    def expires(self) -> float: ...
-    def refuse(self) -> None: ...
-    async def ended(self) -> None: ...
-
-
-class MissedCall(Protocol):
-    """Somebody called in vain; ``when`` is in Unix seconds."""
-
-    @property
-    def when(self) -> int: ...
-    @property
-    def caller(self) -> UserId | None: ...
-    @property
-    def contact(self) -> str | None: ...
-    @property
-    def text(self) -> str: ...
-
-
-class Status(Protocol):
-    """What the client is doing, without secrets."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def registry(self) -> str: ...
-    @property
-    def directory(self) -> str: ...
-    @property
-    def nodes(self) -> int: ...
-    @property
-    def presence_points(self) -> int: ...
-
 
 Who = Contact | ContactCard
 """Somebody to look for; names and ids are resolved before."""
+
+
+class IncomingCall(Protocol):
+    """Somebody rings; see `psp.client.ringing.IncomingCall`."""
+
+    @property
+    def contact(self) -> str | None:
+        """The contact's name; None for a stranger."""
+
+    @property
+    def effort(self) -> int:
+        """Bits of work that were proven."""
+        ...
+
+    @property
+    def expires(self) -> float:
+        """Unix seconds at which it stops ringing."""
+        ...
+
+    def refuse(self) -> None:
+        """End it; nothing is built."""
+
+    async def ended(self) -> object:
+        """Wait until it rings no longer."""
 
 
 class PresenceClient(Protocol):
     """A running client, as far as the gateway uses it."""
 
     @property
-    def identity(self) -> object | None: ...
+    def identity(self) -> object | None:
+        """Who this is; None for nobody."""
+
     @property
-    def contacts(self) -> Contacts: ...
+    def contacts(self) -> ContactBook:
+        """The contact book."""
+        ...
+
     @property
-    def me(self) -> ContactCard: ...
-    async def lookup(self, who: Who, /) -> Found: ...
+    def me(self) -> ContactCard:
+        """The user's own card."""
+        ...
+
+    async def lookup(self, who: Who, /) -> LookupResult:
+        """Look somebody up."""
+        ...
+
     async def lookup_many(
-        self, whos: Iterable[Who], *, return_exceptions: bool
-    ) -> Sequence[Found | Exception]: ...
+        self, whos: Iterable[Who], *, return_exceptions: Literal[True]
+    ) -> Sequence[LookupResult | PspError]:
+        """Look many up, each with a result or an error."""
+        ...
+
     def watch(
         self, whos: Iterable[Who]
-    ) -> AbstractAsyncContextManager[AsyncIterator[PresenceEvent]]: ...
+    ) -> AbstractAsyncContextManager[AsyncIterator[PresenceEvent]]:
+        """Tell what happens to somebody."""
+        ...
+
     async def announce(
         self,
         points: int = 1,
@@ -156,9 +81,24 @@ class PresenceClient(Protocol):
         visibility: str | None = None,
         status: str = "",
         capabilities: Iterable[str] = (),
-    ) -> None: ...
-    async def withdraw(self) -> None: ...
-    def incoming(self) -> AsyncIterator[IncomingCall]: ...
-    def missed_calls(self) -> Sequence[MissedCall]: ...
-    async def resolve(self, name: str) -> ContactCard: ...
-    def status(self) -> Status: ...
+    ) -> None:
+        """Be reachable."""
+
+    async def withdraw(self) -> None:
+        """Be reachable no more."""
+
+    def incoming(self) -> AsyncIterator[IncomingCall]:
+        """Yield what rings."""
+        ...
+
+    def missed_calls(self) -> Sequence[MissedCall]:
+        """Return the missed calls, the newest last."""
+        ...
+
+    async def resolve(self, name: str) -> ContactCard:
+        """Return the card of whoever has registered a name."""
+        ...
+
+    def status(self) -> ClientStatus:
+        """Return what the client is doing."""
+        ...

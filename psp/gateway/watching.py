@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from psp.client.presence_event import PresenceEvent
 from psp.entropy import Entropy
 from psp.errors import PspError
 from psp.gateway import bodies
 from psp.gateway.feed import Feed
 from psp.gateway.operations import Asked, Handler
-from psp.gateway.ports import PresenceClient, PresenceEvent
+from psp.gateway.ports import PresenceClient
 from psp.gateway.problems import Kind, Problem, ProblemError, problem_of
 from psp.gateway.whom import Whom, find_whom
 

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from psp.client.contact import Contact
 from psp.client.errors import UnknownContactError
-from psp.gateway.ports import Contact, PresenceClient, Who
+from psp.gateway.ports import PresenceClient, Who
 from psp.gateway.problems import Kind, ProblemError
 from psp.ids import UserId
 from psp.netdoc.contact_card import SCHEME, ContactCard

@@ -8,47 +8,62 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, cast
 
-from psp.client.contacts import BOOK_FORM, BOOK_VERSION, ContactBook
+from psp.client.client_status import ClientStatus
+from psp.client.contact_file import ContactFile
+from psp.client.contacts import ContactBook
 from psp.client.errors import UnknownContactError
 from psp.client.identity import ClientIdentity
-from psp.client.lookup import PresenceState
-from psp.client.sealed_file import SealedFile
+from psp.client.lookup_result import LookupResult, PresenceState
+from psp.client.missed_calls import MissedCall
+from psp.client.presence_event import PresenceEvent, WatchReason
 from psp.entropy import Entropy
-from psp.errors import ConfigError
+from psp.errors import ConfigError, PspError
 from psp.gateway.ports import Who
-from psp.ids import UserId
 from psp.netdoc.contact_card import ContactCard
+from psp.units import UnixTime
 from psp.wire.network import Network
 
 NETWORK = Network(31337, b"\xab" * 20)
 NOW = 1_800_000_000.0
 
 
-@dataclass(frozen=True, slots=True)
-class FakeFound:
-    """What a look-up learnt."""
+def looked_up(
+    state: PresenceState = PresenceState.UNKNOWN,
+    points: int = 0,
+    answers: int = 0,
+    *,
+    status: str = "",
+    capabilities: Iterable[str] = (),
+    issued: int = 0,
+    is_confirmed: bool = False,
+) -> LookupResult:
+    """Return what a look-up learnt; its points are only to be counted."""
+    return LookupResult(
+        state,
+        (cast("Any", None),) * points,
+        answers,
+        status=status,
+        capabilities=frozenset(capabilities),
+        issued=UnixTime(issued),
+        is_confirmed=is_confirmed,
+    )
 
-    state: PresenceState = PresenceState.UNKNOWN
-    points: tuple[object, ...] = ()
-    answers: int = 0
-    status: str = ""
-    capabilities: frozenset[str] = frozenset()
-    issued: int = 0
-    is_confirmed: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class FakeEvent:
-    """What a watch tells."""
-
-    card: ContactCard
-    state: PresenceState
-    name: str | None = None
-    status: str = ""
-    capabilities: frozenset[str] = frozenset()
-    at: float = NOW
-    reason: str = "first"
+def presence_event(
+    card: ContactCard,
+    state: PresenceState,
+    *,
+    name: str | None = None,
+    status: str = "",
+    capabilities: Iterable[str] = (),
+    reason: WatchReason = WatchReason.FIRST,
+) -> PresenceEvent:
+    """Return what a watch tells, now."""
+    return PresenceEvent(
+        card, name, state, status, frozenset(capabilities), NOW, reason
+    )
 
 
 @dataclass(slots=True)
@@ -69,27 +84,6 @@ class FakeCall:
     async def ended(self) -> None:
         """Wait for its end."""
         await self.is_over.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class FakeMissed:
-    """Somebody called in vain."""
-
-    when: int
-    caller: UserId | None = None
-    contact: str | None = None
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FakeStatus:
-    """What the client is doing."""
-
-    presence_points: int
-    source: str = "trusted"
-    registry: str = "file 1 of the trusted partners, fresh"
-    directory: str = "12 of 12 relays"
-    nodes: int = 12
 
 
 class FakePresenceClient:
@@ -117,21 +111,21 @@ class FakePresenceClient:
             ClientIdentity.generate(entropy, "Me") if with_identity else None
         )
         self.contacts = ContactBook(
-            SealedFile(folder / "contacts.json", b"", entropy, BOOK_FORM, BOOK_VERSION),
+            ContactFile(folder / "contacts.json", b"", NETWORK, entropy),
             NETWORK,
             self.identity,
             entropy=entropy,
             unix_time=lambda: NOW,
         )
-        self.known: dict[UserId, FakeFound] = {}
-        self.refused: dict[UserId, Exception] = {}
+        self.known: dict[bytes, LookupResult] = {}
+        self.refused: dict[bytes, PspError] = {}
         self.gate = asyncio.Event()
         self.gate.set()
-        self.watches: list[asyncio.Queue[FakeEvent | Exception | None]] = []
+        self.watches: list[asyncio.Queue[PresenceEvent | Exception | None]] = []
         self.watched = asyncio.Event()
         self.watch_refusal: Exception | None = None
         self.calls: asyncio.Queue[FakeCall] = asyncio.Queue()
-        self.missed: list[FakeMissed] = []
+        self.missed: list[MissedCall] = []
         self.announced: dict[str, object] | None = None
         self.fault: Exception | None = None
 
@@ -142,7 +136,7 @@ class FakePresenceClient:
             raise ConfigError("this client has no identity; give one to connect()")
         return self.identity.contact_card(NETWORK)
 
-    async def lookup(self, who: Who, /) -> FakeFound:
+    async def lookup(self, who: Who, /) -> LookupResult:
         """Return what the test says."""
         card = who if isinstance(who, ContactCard) else who.card
         assert card is not None  # noqa: S101
@@ -150,32 +144,31 @@ class FakePresenceClient:
         if card.identity in self.refused:
             raise self.refused[card.identity]
         return self.known.get(
-            card.identity, FakeFound(PresenceState.OFFLINE, answers=5)
+            card.identity, looked_up(PresenceState.OFFLINE, answers=5)
         )
 
     async def lookup_many(
-        self, whos: Iterable[Who], *, return_exceptions: bool
-    ) -> Sequence[FakeFound | Exception]:
+        self, whos: Iterable[Who], *, return_exceptions: Literal[True]
+    ) -> Sequence[LookupResult | PspError]:
         """Look each up."""
-        found: list[FakeFound | Exception] = []
+        found: list[LookupResult | PspError] = []
+        assert return_exceptions  # noqa: S101
         for who in whos:
             try:
                 found.append(await self.lookup(who))
-            except Exception as error:
-                if not return_exceptions:
-                    raise
+            except PspError as error:
                 found.append(error)
         return found
 
     @asynccontextmanager
     async def watch(
         self, whos: Iterable[Who]
-    ) -> AsyncIterator[AsyncIterator[FakeEvent]]:
+    ) -> AsyncIterator[AsyncIterator[PresenceEvent]]:
         """Tell what the test puts into the queue."""
         assert list(whos)  # noqa: S101
         if self.watch_refusal is not None:
             raise self.watch_refusal
-        queue: asyncio.Queue[FakeEvent | Exception | None] = asyncio.Queue()
+        queue: asyncio.Queue[PresenceEvent | Exception | None] = asyncio.Queue()
         self.watches.append(queue)
         self.watched.set()
         yield _events(queue)
@@ -207,7 +200,7 @@ class FakePresenceClient:
         while True:
             yield await self.calls.get()
 
-    def missed_calls(self) -> Sequence[FakeMissed]:
+    def missed_calls(self) -> Sequence[MissedCall]:
         """Return what the test says."""
         return self.missed
 
@@ -215,16 +208,22 @@ class FakePresenceClient:
         """Know nobody."""
         raise UnknownContactError(f"nobody has registered {name!r:.80}")
 
-    def status(self) -> FakeStatus:
+    def status(self) -> ClientStatus:
         """Return what the client is doing."""
         if self.fault is not None:
             raise self.fault
-        return FakeStatus(presence_points=3 if self.announced else 0)
+        return ClientStatus(
+            source="trusted",
+            registry="file 1 of the trusted partners, fresh",
+            directory="12 of 12 relays",
+            nodes=12,
+            presence_points=3 if self.announced else 0,
+        )
 
 
 async def _events(
-    queue: asyncio.Queue[FakeEvent | Exception | None],
-) -> AsyncIterator[FakeEvent]:
+    queue: asyncio.Queue[PresenceEvent | Exception | None],
+) -> AsyncIterator[PresenceEvent]:
     while (event := await queue.get()) is not None:
         if isinstance(event, Exception):
             raise event

@@ -10,11 +10,11 @@ import pytest
 from aiohttp import web
 
 from psp.client.gateway_config import GatewayConfig
-from psp.client.lookup import PresenceState
+from psp.client.lookup_result import PresenceState
 from psp.gateway.service import Gateway
 from psp.runtime.logs import logger
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence_client import FakeEvent, FakePresenceClient
+from psp.testing.presence_client import FakePresenceClient, presence_event
 from tests.browser.chromium import browser_tab, needs_chromium
 from tests.unit.psp.gateway.rig import TOKEN, card_of
 
@@ -64,12 +64,12 @@ async def tell(client, name, state, status="", *capabilities):
     async with asyncio.timeout(10):
         await client.watched.wait()
     client.watches[-1].put_nowait(
-        FakeEvent(
+        presence_event(
             card_of(name),
             state,
             name=name,
             status=status,
-            capabilities=frozenset(capabilities),
+            capabilities=capabilities,
         )
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from psp.client.identity import ClientIdentity
 from psp.testing.entropy import SeededEntropy
@@ -20,10 +21,10 @@ def card_of(name: str):
 class Answer:
     status: int
     headers: dict
-    body: object
+    body: Any
 
     @property
-    def problem(self) -> str:
+    def problem(self):
         assert self.headers["Content-Type"] == "application/problem+json"
         assert self.body["status"] == self.status
         return self.body["type"].removeprefix("urn:psp:problem:")

@@ -5,16 +5,16 @@ from urllib.parse import quote
 import pytest
 
 from psp.client import errors
-from psp.client.lookup import PresenceState
-from psp.testing.presence_client import FakeFound
+from psp.client.lookup_result import PresenceState
+from psp.testing.presence_client import looked_up
 from tests.unit.psp.gateway.rig import card_of
 
-ONLINE = FakeFound(
+ONLINE = looked_up(
     PresenceState.ONLINE,
-    points=(object(), object()),
+    points=2,
     answers=2,
     status="in the garden",
-    capabilities=frozenset({"video", "audio"}),
+    capabilities=({"video", "audio"}),
     issued=1_800_000_000,
     is_confirmed=True,
 )

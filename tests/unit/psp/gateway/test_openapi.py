@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from psp.client.lookup import PresenceState
+from psp.client.lookup_result import PresenceState
+from psp.client.missed_calls import MissedCall
 from psp.gateway.openapi import document
 from psp.gateway.operations import OPERATIONS
-from psp.testing.presence_client import FakeCall, FakeFound, FakeMissed
+from psp.testing.presence_client import FakeCall, looked_up
 from tests.unit.psp.gateway.rig import TOKEN, card_of, read_events
 
 SETTINGS = """
@@ -58,15 +59,15 @@ async def furnish(program):
     client = program.client
     program.befriend("alice", "bob")
     client.contacts.invite("carol")
-    client.known[card_of("alice").identity] = FakeFound(
+    client.known[card_of("alice").identity] = looked_up(
         PresenceState.ONLINE,
-        (object(),),
+        1,
         4,
-        "here",
-        frozenset({"audio"}),
-        1_800_000_000,
+        status="here",
+        capabilities=["audio"],
+        issued=1_800_000_000,
     )
-    client.missed.append(FakeMissed(1_799_999_000, card_of("bob").identity, "bob"))
+    client.missed.append(MissedCall(1_799_999_000, card_of("bob").identity, "bob"))
     client.calls.put_nowait(FakeCall())
     watch = await program.ask("POST", "/v1/watches", {"who": ["alice"]})
     async with program.stream("/v1/calls/incoming") as answer:

@@ -1,7 +1,8 @@
 """Calls over HTTP (psp/gateway/ringing.py)."""
 
+from psp.client.missed_calls import MissedCall
 from psp.gateway.ringing import MAX_RINGING
-from psp.testing.presence_client import FakeCall, FakeMissed
+from psp.testing.presence_client import FakeCall
 from tests.unit.psp.gateway.rig import card_of, read_events
 
 
@@ -60,8 +61,8 @@ async def test_a_thousand_calls_are_not_remembered(program):
 async def test_missed_calls_are_listed(program):
     alice = card_of("alice").identity
     program.client.missed += [
-        FakeMissed(1_799_999_000, text="call me"),
-        FakeMissed(1_799_999_900, alice, "alice"),
+        MissedCall(1_799_999_000, text="call me"),
+        MissedCall(1_799_999_900, alice, "alice"),
     ]
 
     answer = await program.ask("GET", "/v1/calls/missed")

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 import psp.gateway.streams
-from psp.client.lookup import PresenceState
-from psp.testing.presence_client import FakeEvent
+from psp.client.lookup_result import PresenceState
+from psp.testing.presence_client import presence_event
 from tests.unit.psp.gateway.rig import TOKEN, card_of, read_events
 
 
@@ -68,7 +68,7 @@ async def test_a_stuck_reader_is_cut_off_and_others_are_served(program, monkeypa
         while stats.streams_stuck == 0:
             number += 1
             queue.put_nowait(
-                FakeEvent(
+                presence_event(
                     card_of("alice"), PresenceState.ONLINE, status=f"{number:0>100000}"
                 )
             )

@@ -3,8 +3,8 @@
 import pytest
 
 from psp.client.errors import ClockError, ContactRevokedError
-from psp.client.lookup import PresenceState
-from psp.testing.presence_client import FakeEvent
+from psp.client.lookup_result import PresenceState
+from psp.testing.presence_client import presence_event
 from tests.unit.psp.gateway.rig import card_of, read_events
 
 ONLINE, OFFLINE = PresenceState.ONLINE, PresenceState.OFFLINE
@@ -20,12 +20,12 @@ async def test_what_happens_to_a_watched_user_is_told(program):
     program.befriend("alice")
     watch = await open_watch(program, "alice")
     program.client.watches[0].put_nowait(
-        FakeEvent(
+        presence_event(
             card_of("alice"),
             ONLINE,
             name="alice",
             status="here",
-            capabilities=frozenset({"audio"}),
+            capabilities=({"audio"}),
         )
     )
 
@@ -50,13 +50,13 @@ async def test_who_connects_again_gets_what_was_missed_and_nothing_twice(program
     program.befriend("alice", "bob")
     await open_watch(program, "alice", "bob")
     queue = program.client.watches[0]
-    queue.put_nowait(FakeEvent(card_of("alice"), ONLINE, name="alice"))
-    queue.put_nowait(FakeEvent(card_of("bob"), ONLINE, name="bob"))
+    queue.put_nowait(presence_event(card_of("alice"), ONLINE, name="alice"))
+    queue.put_nowait(presence_event(card_of("bob"), ONLINE, name="bob"))
     async with program.stream("/v1/events") as answer:
         before = await read_events(answer, 2)
 
     for state in (OFFLINE, ONLINE, OFFLINE):
-        queue.put_nowait(FakeEvent(card_of("bob"), state, name="bob"))
+        queue.put_nowait(presence_event(card_of("bob"), state, name="bob"))
     async with program.stream("/v1/events", last=before[-1]["id"]) as answer:
         (missed,) = await read_events(answer, 1)
     async with program.stream("/v1/events", last="f00d-1") as answer:
@@ -71,8 +71,8 @@ async def test_a_stream_may_be_of_one_watch(program):
     program.befriend("alice", "bob")
     await open_watch(program, "alice")
     second = await open_watch(program, "bob")
-    program.client.watches[0].put_nowait(FakeEvent(card_of("alice"), ONLINE))
-    program.client.watches[1].put_nowait(FakeEvent(card_of("bob"), ONLINE))
+    program.client.watches[0].put_nowait(presence_event(card_of("alice"), ONLINE))
+    program.client.watches[1].put_nowait(presence_event(card_of("bob"), ONLINE))
 
     async with program.stream(f"/v1/events?watch={second}") as answer:
         (event,) = await read_events(answer, 1)
@@ -85,7 +85,7 @@ async def test_a_stream_may_be_of_one_watch(program):
 async def test_a_watch_that_is_closed_says_so_and_is_forgotten(program):
     program.befriend("alice")
     watch = await open_watch(program, "alice")
-    program.client.watches[0].put_nowait(FakeEvent(card_of("alice"), ONLINE))
+    program.client.watches[0].put_nowait(presence_event(card_of("alice"), ONLINE))
 
     async with program.stream("/v1/events") as answer:
         await read_events(answer, 1)
