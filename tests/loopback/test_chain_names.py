@@ -7,6 +7,9 @@ import pytest
 import structlog
 
 from discovery.transactions.calls import Names, Users, deployment
+from psp.client.config import ClientConfig
+from psp.client.connecting import connect
+from psp.client.errors import UnknownContactError
 from psp.directory.chain import layout
 from psp.directory.chain.names import HOLD, LIFETIME, NameDoubt
 from psp.directory.chain.users import user_signing_input
@@ -96,17 +99,22 @@ def settings(named, *urls, **changes):
     return replace(usual, **changes)
 
 
-async def opened(named, config, folder, **options):
-    """A membership whose clock is the chain's, which other tests have moved on."""
+def clock(named):
+    """The chain's clock, which other tests have moved on."""
     block = named.network.rpc("eth_getBlockByNumber", "latest", bool(0))
     ahead = max(0, int(block["timestamp"], 16) - time.time())
+    return lambda: time.time() + ahead
+
+
+async def opened(named, config, folder, **options):
+    """A membership by the chain's clock."""
     state = folder / "state"
     state.mkdir(mode=0o700, exist_ok=True)
     log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
     return await open_membership(
         config,
         Reader(state, KEY, **({"reads_names": True} | options)),
-        unix_time=lambda: time.time() + ahead,
+        unix_time=clock(named),
         entropy=SeededEntropy("names"),
         log=log,
     )
@@ -377,6 +385,21 @@ async def test_a_client_that_wants_names_has_them(named, tmp_path):
     await membership.refresh()
     assert registry.user_of_name("bob") == named.identity(BOB), membership.explanation
     await membership.close()
+
+
+async def test_an_app_finds_who_has_a_name(named, tmp_path):
+    """Without an identity of its own, and without any relay that answers."""
+    url = named.network.url
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    config = ClientConfig(settings(named, url, url + "/?2"), state, bind="127.0.0.1")
+    async with connect(config, unix_time=clock(named)) as client:
+        card = await client.resolve("Alice")
+        with pytest.raises(UnknownContactError, match="nobody has registered"):
+            await client.resolve("bob")
+
+    assert card.identity == named.identity(ALICE)
+    assert card.name == "alice"
 
 
 @pytest.mark.parametrize("changes", [{"names": ""}, {}])
