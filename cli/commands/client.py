@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.client_desk import Desk, IdentityFile, OwnName, SettingsFile
+from cli.commands.client_options import Desk, IdentityFile, OwnName, SettingsFile
 from cli.output import note, out, print_warning
 
 if TYPE_CHECKING:

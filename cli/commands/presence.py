@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cli.client_desk import (
+from cli.commands import presence_contacts
+from cli.commands.client_options import (
     Desk,
     IdentityFile,
     JsonOutput,
@@ -17,7 +18,6 @@ from cli.client_desk import (
     refuse_cards,
     run_until_stopped,
 )
-from cli.commands import presence_contacts
 from cli.exit_codes import ExitCode
 from cli.output import (
     note,

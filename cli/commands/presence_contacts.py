@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import msgspec
 import typer
 
-from cli.client_desk import (
+from cli.commands.client_options import (
     Desk,
     IdentityFile,
     JsonOutput,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cli.client_desk import Desk
+from cli.commands.client_options import Desk
 from cli.exit_codes import ExitCode
 from cli.settings_file import to_toml
 from psp.client.config import ClientConfig
