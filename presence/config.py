@@ -31,7 +31,7 @@ class PointConfig:
     tags_per_circuit: int = 2
     registrations_per_minute: int = 12
     publications_per_minute: int = 20
-    introductions_per_minute: int = 600
+    introductions_per_minute: int = 1_800
     pending_introductions: int = 1_000
     introduction_memory: Seconds = Seconds(180)
     remembered_introductions: int = 65_536

@@ -174,7 +174,7 @@ class Calls:
         Raises:
             LocalProtocolError: If the text does not fit.
         """
-        return await self._leave(card, _mailboxes(found), text, anonymous=anonymous)
+        return await self._leave(card, found.mailboxes, text, anonymous=anonymous)
 
     async def _call(
         self, card: ContactCard, found: LookupResult, *, anonymous: bool
@@ -182,7 +182,7 @@ class Calls:
         if not found.points:
             words = f"the user is {found.state}"
             if found.state is PresenceState.OFFLINE:
-                raise UserOfflineError(words, mailboxes=_mailboxes(found))
+                raise UserOfflineError(words, mailboxes=found.mailboxes)
             raise UnreachableError(words)
         caller = Caller(
             self._context,
@@ -327,8 +327,3 @@ class Calls:
         keeper = LegKeeper(self._context, self._network, self._circuits, session)
         keeper.start(circuit)
         return EstablishedCall(session, keeper, point)
-
-
-def _mailboxes(found: LookupResult) -> tuple[Presence, ...]:
-    mailboxes: tuple[Presence, ...] = getattr(found, "mailboxes", ())
-    return mailboxes

@@ -8,6 +8,7 @@
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from psp.client.circuit import Circuit
@@ -126,9 +127,24 @@ class Introducing:
         has_answered: Whether it has said anything, if only that it wants work.
     """
 
-    def __init__(self, caller: Caller, point: Presence, initiators: Initiators) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        point: Presence,
+        initiators: Initiators,
+        avoid: Collection[NodeId] = (),
+    ) -> None:
+        """Be ready to try.
+
+        Args:
+            caller: Who calls whom.
+            point: Where.
+            initiators: Gets the handshake of this try.
+            avoid: The callee's other points: one that is silent must not be on the way.
+        """
         self.point = point
         self.has_answered = False
+        self._avoid = avoid
         self._caller = caller
         self._initiators = initiators
 
@@ -146,7 +162,7 @@ class Introducing:
         initiator = self._caller.initiator(self.point)
         self._initiators.add(initiator, self.point.place.node_id)
         circuit = await self._caller.circuits.open(
-            Purpose.INTRODUCTION, last=self.point.place.node_id
+            Purpose.INTRODUCTION, last=self.point.place.node_id, avoid=self._avoid
         )
         try:
             waiting = await asyncio.shield(meeting)

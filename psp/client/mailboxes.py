@@ -23,7 +23,12 @@ RETRY_AFTER = Seconds(10.0)
 
 
 class Mailboxes:
-    """Keeps the keys of our mailboxes, and empties them."""
+    """Keeps the keys of our mailboxes, and empties them.
+
+    Attributes:
+        is_away: Whether this client has signed off and not come back: nothing is
+            collected meanwhile, as a mailbox that was emptied takes nothing more.
+    """
 
     def __init__(
         self,
@@ -40,6 +45,7 @@ class Mailboxes:
             identity: Whose mailboxes.
             missed: Where notices go, and where the mailboxes' keys are kept.
         """
+        self.is_away = False
         self._context = context
         self._circuits = circuits
         self._identity = identity
@@ -55,6 +61,7 @@ class Mailboxes:
         until = UnixTime(int(self._context.unix_time()) + lifetime)
         node_id, tag = registration.point.node_id, registration.tag
         absence = Absence(node_id, tag, registration.contact_private, until)
+        self.is_away = True
         self._missed.add_absence(absence)
 
     async def collect(self) -> tuple[MissedCall, ...]:
@@ -64,11 +71,13 @@ class Mailboxes:
         """
         new: tuple[MissedCall, ...] = ()
         for number in range(TRIES):
+            if number:
+                await asyncio.sleep(RETRY_AFTER)
+            if self.is_away:
+                break
             absences = self._missed.absences(self._context.unix_time())
             if not absences:
                 break
-            if number:
-                await asyncio.sleep(RETRY_AFTER)
             for absence in absences:
                 new += await self._empty(absence)
         return new

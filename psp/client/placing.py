@@ -96,7 +96,7 @@ class Placing:
         Raises:
             CallError: The most telling of what the points have said; or NoAnswerError.
         """
-        meeting = asyncio.create_task(self._open_meeting())
+        meeting = asyncio.create_task(self._open_meeting(points))
         try:
             await self._introduce(points, meeting)
             self._on_step("introduction delivered")
@@ -108,9 +108,11 @@ class Placing:
         self._on_step("keys agreed end to end")
         return PlacedCall(circuit, keys, self._initiators.presence_point)
 
-    async def _open_meeting(self) -> Circuit:
+    async def _open_meeting(self, points: Sequence[Presence]) -> Circuit:
+        """Wait at a relay, none of the callee's points: it must not die with one."""
         caller = self._caller
-        circuit = await caller.circuits.open(Purpose.RENDEZVOUS_CALLER)
+        avoid = [point.place.node_id for point in points]
+        circuit = await caller.circuits.open(Purpose.RENDEZVOUS_CALLER, avoid=avoid)
         try:
             self._on_step("circuits built")
             self._handshake = CallerHandshake(self._initiators, circuit, self._sender)
@@ -125,14 +127,16 @@ class Placing:
         self, points: Sequence[Presence], meeting: "asyncio.Task[Circuit]"
     ) -> None:
         """Return when one of the points has delivered an introduction."""
-        left = list(points)
+        left, ids = list(points), {point.place.node_id for point in points}
         running: dict[asyncio.Task[None], Introducing] = {}
         failures: list[Exception] = []
         try:
             while (left or running) and not _has_failed(meeting):
                 is_heard = any(try_.has_answered for try_ in running.values())
                 if left and not is_heard:
-                    try_ = Introducing(self._caller, left.pop(0), self._initiators)
+                    point = left.pop(0)
+                    others = ids - {point.place.node_id}
+                    try_ = Introducing(self._caller, point, self._initiators, others)
                     running[asyncio.create_task(try_.run(meeting))] = try_
                 hedge = HEDGE_AFTER if left and not is_heard else None
                 done, _ = await asyncio.wait(
