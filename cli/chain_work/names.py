@@ -28,6 +28,7 @@ from psp.directory.chain.users import UserList, UserStatus
 from psp.errors import ConfigError, DecodeError
 from psp.runtime.chain_names import ChainNames
 from psp.runtime.chain_reader import Reading
+from psp.runtime.quorum import ChainReadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,28 @@ async def read_names(
     return NamesLook(reading, users, names, contract.deposit)
 
 
+async def names_status(
+    chain: Chain, address: bytes | None, reading: Reading
+) -> tuple[int | None, str]:
+    """Return how many names count, and how they stand, for people.
+
+    Args:
+        chain: The chain.
+        address: Of the contract; None without one.
+        reading: The registry with its users.
+
+    Returns:
+        None and the reason if they cannot be told.
+    """
+    if address is None:
+        return None, "the settings name no contract of names"
+    try:
+        names = (await read_names(chain, address, reading)).names
+    except ChainReadError as error:
+        return None, str(error)
+    return len(names.users), f"{len(names.users)}, proven; {len(names.listed)} records"
+
+
 def find_contract(settings_file: Path | None, given: str | None) -> bytes:
     """Return the address of the contract of names.
 
@@ -117,9 +140,7 @@ def find_contract(settings_file: Path | None, given: str | None) -> bytes:
     """
     if given is not None:
         return parse_address(given)
-    address = None
-    if settings_file is not None:
-        address = load_membership(settings_file).names_address()
+    address = configured_names(settings_file)
     if address is None:
         raise ConfigError(
             "no contract of names is named: set membership.names, or give --names "
@@ -127,6 +148,17 @@ def find_contract(settings_file: Path | None, given: str | None) -> bytes:
             "deploy adds it"
         )
     return address
+
+
+def configured_names(settings_file: Path | None) -> bytes | None:
+    """Return the address in the settings; None without.
+
+    Raises:
+        ConfigError: If it is none, or the settings are not in order.
+    """
+    if settings_file is None:
+        return None
+    return load_membership(settings_file).names_address()
 
 
 def user_for_name(look: NamesLook, wanted: NamedUser | None, account: bytes) -> int:

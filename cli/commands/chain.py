@@ -15,6 +15,7 @@ from cli.chain_work.founding import (
     found,
     membership_lines,
 )
+from cli.chain_work.names import configured_names, names_status
 from cli.chain_work.status import ask_endpoints, endpoint_rows, look
 from cli.commands.chain_options import (
     ChainOptions,
@@ -288,17 +289,17 @@ def status(chain: ChainOptions, output: OutputOptions) -> None:
     Exit code 0 means in order, 1 that something is out of the ordinary, 5 that the
     chain cannot be read.
     """
-    target = chain.target()
+    target, names = chain.target(), configured_names(chain.settings_file)
 
     async def work() -> bool:
         async with open_chain(target) as asked:
-            return await _status(asked, output)
+            return await _status(asked, output, names)
 
     is_in_order = asyncio.run(work())
     raise typer.Exit(ExitCode.OK if is_in_order else ExitCode.FAILED)
 
 
-async def _status(chain: Chain, output: OutputOptions) -> bool:
+async def _status(chain: Chain, output: OutputOptions, address: bytes | None) -> bool:
     reports = await ask_endpoints(chain)
     network = chain.network
     try:
@@ -308,6 +309,9 @@ async def _status(chain: Chain, output: OutputOptions) -> bool:
             print_facts("Endpoints", endpoint_rows(reports), err)
         raise
     troubles = [each.name for each in reports if each.trouble]
+    count, names = await names_status(chain, address, report.reading)
+    if address is not None and count is None:
+        troubles.append(names)
     if output.json_output:
         states = {each.name: each.trouble or "ok" for each in reports}
         name = address_text(network.registry)
@@ -317,10 +321,12 @@ async def _status(chain: Chain, output: OutputOptions) -> bool:
                 "registry": name,
                 "endpoints": states,
                 **report.figures,
+                "names": count,
+                "names_state": names,
             }
         )
     else:
         print_facts("Endpoints", endpoint_rows(reports))
         title = f"Network {address_text(network.registry)} on chain {network.chain_id}"
-        print_facts(title, report.rows)
+        print_facts(title, [*report.rows, ["names", names]])
     return not report.alarms and not troubles

@@ -1,6 +1,7 @@
 """psp name, run as a user would, against real chains."""
 
 import json
+import re
 
 import pytest
 
@@ -136,6 +137,9 @@ def test_a_network_without_names_says_so_and_gets_them(desk, tmp_path):
 
     ran = psp("name", "list", "--settings", settings)
     assert ran.code == ExitCode.CONFIG
+    status = psp("chain", "status", "--settings", settings, "--json").json
+    assert status["names_state"] == "the settings name no contract of names"
+    assert psp("chain", "status", *desk.network, "--json").json["names"] in {0, 1}
     assert "set membership.names, or give --names" in ran.err
     given = worked("name", "list", "--settings", settings, "--names", names, "--json")
     assert given.json["deposit_wei"] == DEPOSIT
@@ -154,6 +158,14 @@ def test_a_network_without_names_says_so_and_gets_them(desk, tmp_path):
 
 def test_another_contract_is_refused(desk):
     users = json.loads((desk.folder / "contracts.json").read_text())["users"]
+
+    settings = desk.folder / "wrong.toml"
+    text = desk.settings.read_text()
+    settings.write_text(re.sub('names = ".*"', f'names = "{users}"', text))
+    status = psp("chain", "status", "--settings", settings, "--json")
+    assert status.code == ExitCode.FAILED
+    assert status.json["names"] is None
+    assert "is not the contract of names" in status.json["names_state"]
 
     ran = psp("name", "list", *desk.network, "--names", users)
     paying = psp("name", "register", "bob", *desk.paying("bob"), "--names", users)
