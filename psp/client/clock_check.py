@@ -20,7 +20,7 @@ BEYOND_DOUBT = Seconds(CLOCK_SKEW + 30)
 """Seconds: others are allowed 120, and an answer may have been long on its way."""
 ENOUGH_VOICES = 4
 """With a fifth of 32 nodes malicious, four of the nearest eight are one time in 40, and
-both gateways besides one time in 1,200."""
+both gateways besides once in 1,400."""
 
 
 def check_registry(registry: Registry, unix_now: float) -> None:

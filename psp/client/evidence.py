@@ -7,8 +7,8 @@ One gateway, or two that lie together, can leave voices out, but cannot invent t
 
 How many it takes depends on how many gateways have answered: to deceive us, all of them
 must lie, and as many of the eight nearest members as we count voices. With a fifth of
-32 nodes malicious, five voices through two gateways are wrong in 1 of 20,000 look-ups,
-four voices through three in 1 of 12,000.
+32 nodes malicious that comes about once in 12,000 look-ups, with a fifth of 1,000 once
+in 1,200 (worked out in the tests).
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,11 @@ from psp.netdoc.voice import VOICE_SLOTS, Question, Voice
 from psp.wire.lookup import ANY_SLOT, Found, FoundState
 
 MOST_VOICES = 5
-"""As many of the eight nearest as two gateways must bring."""
+"""As many of the eight nearest as must speak when few gateways have answered."""
 FRESH_VOICES = 3
 """Of either kind while an election is fresh: one answer has room for three of each."""
-FEW_GATEWAYS = 2
+FEW_GATEWAYS = 3
+"""Up to here it takes most of the nearest members, from four gateways on half of them."""
 STALE_AFTER = 60
 """Seconds after which a record has reached everybody who is to hold it."""
 _ENDED_LATELY = 2 * CLOCK_SKEW
@@ -70,10 +71,9 @@ class _Place:
     def count(self, kind: Mapping[bytes, NodeId], *, is_absent: bool = False) -> int:
         """Count usable voices, or those that say there is nobody."""
         spoken = (self.claims[node] for node in kind.values() if node in self.claims)
-        return sum(
-            self.is_usable(claims) and not (is_absent and any(claims[:SLOTS]))
-            for claims in spoken
-        )
+        if is_absent:
+            return sum(not any(claims[:SLOTS]) for claims in spoken)
+        return sum(self.is_usable(claims) for claims in spoken)
 
 
 @dataclass(slots=True)
@@ -215,7 +215,7 @@ class Evidence:
         if not elected:
             return False
         if not retiring:
-            # Absence takes as much with five gateways as with two.
+            # Absence takes as much with five gateways as with one.
             gateways = FEW_GATEWAYS if is_absent else self.gateways
             wanted = voices_wanted(len(elected), gateways)
             return place.count(elected, is_absent=is_absent) >= wanted

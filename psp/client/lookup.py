@@ -18,7 +18,7 @@ from psp.client.clock_check import check_registry
 from psp.client.context import ClientContext
 from psp.client.directory import Directory
 from psp.client.errors import ClockError, WrongNetworkError
-from psp.client.evidence import FEW_GATEWAYS, Evidence
+from psp.client.evidence import Evidence
 from psp.client.lookup_result import LookupResult, LookupStats, PresenceState
 from psp.client.replicas import ReplicaFinder
 from psp.client.spare_circuits import SpareCircuits
@@ -36,8 +36,11 @@ from psp.wire.relay_message import RelayCommand
 
 __all__ = ["Lookup", "LookupResult", "LookupStats", "PresenceState"]
 
-FIRST_GATEWAYS = FEW_GATEWAYS
+FIRST_GATEWAYS = 2
 MAX_GATEWAYS = 5
+MAX_FAILED = 5
+"""Gateways that may fail besides: with a third of them dead, five would all be dead once
+in 800 look-ups, ten never."""
 MAX_REMEMBERED = 4096
 """Users whose highest sequence is remembered; the oldest is forgotten first."""
 HEDGE_AFTER = Seconds(1.5)
@@ -255,6 +258,7 @@ class _Inquiry:
         self._evidence = evidence
         self._asked: list[NodeId] = []
         self._asking: set[asyncio.Task[bool]] = set()
+        self._failed = 0
 
     async def run(self) -> None:
         """Ask, and return when it is enough, or when everybody has been asked."""
@@ -273,6 +277,7 @@ class _Inquiry:
                     return
                 self._asking -= done
                 failed = sum(not task.result() for task in done)
+                self._failed += failed
                 if failed or not done:
                     self._ask_more(max(failed, 1))
                 elif not self._asking and not self._is_enough():
@@ -284,12 +289,15 @@ class _Inquiry:
 
     def _is_enough(self) -> bool:
         evidence = self._evidence
-        if not evidence.gateways or not evidence.is_sure():
+        if not evidence.gateways:
             return False
-        return evidence.is_absent() or self._lookup.is_found(self._card, evidence)
+        return evidence.is_absent() or (
+            evidence.is_sure() and self._lookup.is_found(self._card, evidence)
+        )
 
     def _ask_more(self, count: int) -> None:
-        for _ in range(min(count, MAX_GATEWAYS - len(self._asked))):
+        most = MAX_GATEWAYS + min(self._failed, MAX_FAILED)
+        for _ in range(min(count, most - len(self._asked))):
             gateway = self._lookup.pick_gateway(self._asked)
             if gateway is None:
                 return

@@ -152,8 +152,21 @@ def test_when_nobody_can_be_asked_nothing_is_known():
     (result,) = find(gateways, alice.card)
 
     assert (result.state, result.answers) == (PresenceState.UNKNOWN, 0)
-    assert gateways.blamed == set(gateways.ids[:5])
+    assert gateways.blamed == set(gateways.ids)
     assert all_closed(gateways)
+
+
+def test_dead_gateways_do_not_count_among_the_five():
+    gateways, alice = Gateways(16), Alice()
+    gateways.give(alice.agreed_record(gateways.point, NOON))
+    gateways.builder.dead.update(gateways.ids[:5])
+    (result,) = find(gateways, alice.card)
+    assert result.state is PresenceState.ONLINE
+
+    gateways.builder.dead.update(gateways.ids[5:])
+    (result,) = find(gateways, alice.card)
+    assert result.state is PresenceState.UNKNOWN
+    assert len(gateways.blamed) == 10
 
 
 def test_without_the_days_random_value_nothing_is_known():
@@ -248,7 +261,7 @@ def test_the_newest_is_taken_although_nobody_can_confirm_it():
     assert result.answers == 5
 
 
-def test_three_gateways_need_a_voice_less_than_two():
+def test_four_gateways_need_a_voice_less_than_two():
     gateways, alice = Gateways(), Alice()
     gateways.give(alice.agreed_record(gateways.point, NOON))
     gateways.mute.update(gateways.ids[:4])
@@ -256,7 +269,7 @@ def test_three_gateways_need_a_voice_less_than_two():
     (result,) = find(gateways, alice.card)
 
     assert result.is_confirmed
-    assert result.answers == 3
+    assert result.answers == 4
 
 
 def test_a_slow_second_gateway_does_not_hold_the_look_up_up():

@@ -1,0 +1,58 @@
+"""Look-ups among discovery nodes of which many are dead or malicious.
+
+By the rules of `psp.client.evidence` the malicious win in 1 of 12,000 look-ups
+(tests/unit/psp/client/test_evidence.py works it out): two in 2,025 would be bad luck.
+"""
+
+import pytest
+
+from psp.testing.simloop import run_simulation
+from psp.units import Seconds
+from tests.sim.adversaries import Town, trials
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def live_through(seed, count, *, dead=0, evil=0, behaviour="mixed"):
+    """Return what went wrong in so many look-ups, and what the client's counters say."""
+
+    async def main(hub):
+        town = Town(seed)
+        await town.publish_all()
+        chosen = town.dice.sample(town.discovery, dead + evil)
+        town.corrupt(chosen[:evil], behaviour)
+        town.clock.jump(Seconds(120))
+        await town.publish_all()
+        town.clock.jump(Seconds(90))
+        town.links.dead.update(chosen[evil:])
+        problems = await trials(town, count)
+        await town.close()
+        return problems, town.lookup.stats
+
+    return run_simulation(main, seed=seed, within=Seconds(100_000.0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("behaviour", ["garbage", "stale", "refuse", "lie", "mixed"])
+def test_a_fifth_of_malicious_nodes_hide_nothing(seed, behaviour):
+    problems, stats = live_through(seed, 135, evil=6, behaviour=behaviour)
+
+    assert problems.total() <= 1
+    assert stats.made == 135
+    assert stats.confirmed > 100
+
+
+def test_the_same_trials_see_what_goes_wrong_without_voices(monkeypatch):
+    monkeypatch.setattr("psp.client.evidence.voices_wanted", lambda *_: 0)
+
+    problems, _ = live_through(100, 200, evil=6, behaviour="stale")
+
+    assert problems["older"] > 1
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_third_of_dead_nodes_hide_nothing(seed):
+    problems, stats = live_through(seed, 160, dead=10)
+
+    assert problems.total() == 0
+    assert stats.made == 160
