@@ -25,6 +25,7 @@ from psp.client.sealed_file import SealedFile
 from psp.client.snapshot_following import follow_snapshots, make_snapshots
 from psp.client.spare_circuits import SpareCircuits
 from psp.client.state import ClientState
+from psp.client.unhurried import unhurried_queue
 from psp.client.watcher import Watcher
 from psp.client.whom import Finder
 from psp.crypto.kdf import Label
@@ -106,7 +107,10 @@ class ClientParts:
         self.lookup = Lookup(context, self.spares, self.directory)
         self.lookup.highest.update(outfit.state.highest)
         self.queue = LookupQueue(self.lookup)
-        self.watcher = Watcher(context, self.circuits, self.queue.find)
+        unhurried = unhurried_queue(
+            context, self.circuits, self.directory, self.spares, self.lookup
+        )
+        self.watcher = Watcher(context, self.circuits, unhurried.find)
         self.calls = Calls(
             context,
             self.network,
@@ -142,6 +146,8 @@ class ClientParts:
 
     def collect_missed_calls(self) -> None:
         """Empty our mailboxes in the background, those that were left just now too."""
+        if self.mailboxes is not None:
+            self.mailboxes.is_away = False
         self._collect_now.set()
 
     async def close(self) -> None:

@@ -134,7 +134,7 @@ class SpareCircuits:
             return spare.circuit
         if spare is not None:
             spare.circuit.close()
-        await self._take_turn()
+        await self.take_turn()
         return await self._circuits.open(Purpose.LOOKUP, last=gateway)
 
     # ---- in the background
@@ -157,7 +157,7 @@ class SpareCircuits:
     async def _build(self, gateway: NodeId) -> bool:
         self._building.add(gateway)
         try:
-            await self._take_turn()
+            await self.take_turn()
             circuit = await self._circuits.open(Purpose.LOOKUP, last=gateway)
         except PspError as error:
             self._context.log.info("spare_circuit_failed", error=str(error))
@@ -182,7 +182,7 @@ class SpareCircuits:
         is_listed = registry.node(spare.circuit.path[-1].node_id) is not None
         return spare.circuit.is_open and age < self._config.longest and is_listed
 
-    async def _take_turn(self) -> None:
+    async def take_turn(self) -> None:
         """Wait until a further circuit may be begun."""
         now = _now()
         rate, burst = self._config.per_second, self._config.burst
