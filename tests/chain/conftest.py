@@ -33,6 +33,19 @@ def chain(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(scope="module", params=CHAINS)
+def wandering(request):
+    """A chain of a file's own, for tests that go through a century: others need not."""
+    if request.param == "embedded":
+        with running_devchain() as process:
+            yield Chain(process.url)
+    elif find_anvil() is None:
+        pytest.skip("anvil is not installed")
+    else:
+        with running_anvil() as process:
+            yield Chain(process.url)
+
+
 @pytest.fixture
 def deployed(chain):
     """Contracts of this test's own, with a draw."""

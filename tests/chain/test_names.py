@@ -2,8 +2,6 @@
 
 import pytest
 
-from discovery.devchain.anvil import find_anvil, running_anvil
-from discovery.devchain.process import running_devchain
 from psp.crypto.keccak import keccak256
 from psp.directory.chain import layout
 from psp.directory.chain.json_values import bytes_up_to
@@ -16,8 +14,6 @@ from psp.directory.chain.names import (
     name_word,
     split_names,
 )
-from tests.chain.chains import Chain
-from tests.chain.conftest import CHAINS
 from tests.chain.deployment import NOBODY, signature
 from tests.chain.naming import ALICE, BOB, DEPOSIT, Names, text
 from tests.chain.sources import helper
@@ -26,22 +22,9 @@ from tests.chain.test_reading import deployed_json, raw
 CAROL = 3
 
 
-@pytest.fixture(scope="module", params=CHAINS)
-def chain(request):
-    """A chain of this file's own: it goes through a century, others need not."""
-    if request.param == "embedded":
-        with running_devchain() as process:
-            yield Chain(process.url)
-    elif find_anvil() is None:
-        pytest.skip("anvil is not installed")
-    else:
-        with running_anvil() as process:
-            yield Chain(process.url)
-
-
 @pytest.fixture
-def names(chain):
-    return Names(chain)
+def names(wandering):
+    return Names(wandering)
 
 
 def test_a_name_is_entered_as_readers_expect(names):
