@@ -5,9 +5,16 @@ from eth_abi import decode
 
 from discovery.contract.artefacts import artefact
 from discovery.transactions.call import Call, transfer
-from discovery.transactions.calls import NOBODY, NodeBook, Relays, Users, deployment
+from discovery.transactions.calls import (
+    NOBODY,
+    Names,
+    NodeBook,
+    Relays,
+    Users,
+    deployment,
+)
 from psp.crypto.keccak import keccak256
-from psp.errors import LocalProtocolError
+from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import NodeId
 from psp.netdoc.node_entry import SignedNode
 from psp.netdoc.node_record import NodeRecord
@@ -15,7 +22,7 @@ from psp.wire.endpoint import Endpoint
 from psp.wire.link_specifiers import pack
 
 ADDRESS = b"r" * 20
-RELAYS, USERS = Relays(ADDRESS), Users(ADDRESS)
+RELAYS, USERS, NAMES = Relays(ADDRESS), Users(ADDRESS), Names(ADDRESS)
 SIGNATURE = b"r" * 32 + b"s" * 32
 WORD = b"e" * 32
 
@@ -49,6 +56,11 @@ CALLS = {
             b"x" * 20, 0, b"i" * 32, SIGNATURE, deadline=9,
             permission=(27, b"r" * 32, b"s" * 32),
         ),
+    },
+    "Names": {
+        "register": NAMES.register("alice", 3, deposit=9),
+        "renew": NAMES.renew(1),
+        "release": NAMES.release(1),
     },
     "NodeBook": {"bind": NodeBook(ADDRESS).bind(b"x" * 20)},
 }  # fmt: skip
@@ -117,6 +129,12 @@ def test_a_signed_node_is_entered_as_its_fields():
 def test_signatures_of_another_length_are_refused():
     with pytest.raises(LocalProtocolError):
         USERS.register(b"i" * 32, SIGNATURE[:-1])
+
+
+def test_names_go_out_in_their_one_spelling():
+    assert NAMES.register("Alice", 3, deposit=9).data == CALLS["Names"]["register"].data
+    with pytest.raises(DecodeError, match="3 to 31 characters"):
+        NAMES.register("a--b", 3, deposit=9)
 
 
 def test_deployments_and_payments_are_calls_too():

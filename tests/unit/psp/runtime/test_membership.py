@@ -107,6 +107,13 @@ def test_addresses_may_be_written_with_0x(config):
     assert written.anchor() == config.anchor()
 
 
+def test_the_contract_of_names_is_an_address_or_nothing(config):
+    assert config.names_address() is None
+    assert replace(config, names="0x" + "07" * 20).names_address() == b"\7" * 20
+    with pytest.raises(ConfigError, match=r"membership\.names .* not 40 hex digits"):
+        replace(config, names="07").names_address()
+
+
 def test_neither_endpoints_nor_a_file_says_what_to_set(config):
     with pytest.raises(ConfigError, match=r"set membership\.rpc or membership\.file"):
         open_registry(replace(config, file=None), START)
