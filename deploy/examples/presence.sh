@@ -28,5 +28,8 @@ ask POST /v1/presence --data "$who"
 echo
 # PSP_WATCH=1 goes on to print events until Ctrl-C, first the state of each.
 [ "${PSP_WATCH:-}" = 1 ] || exit 0
-ask POST /v1/watches --data "$who" >/dev/null
-ask GET /v1/events --no-buffer
+watch=$(ask POST /v1/watches --data "$who" | sed 's/.*"id":"\([0-9a-f]*\)".*/\1/')
+trap 'ask DELETE "/v1/watches/$watch"' EXIT
+trap 'exit 0' INT TERM
+ask GET "/v1/events?watch=$watch" --no-buffer &
+wait
