@@ -7,6 +7,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from psp.gateway.stats import GatewayStats
 from psp.runtime.metrics import StatsCollector
 
+GAUGES = ("streams_open", "watches_open", "presence_points", "relays_known")
+"""Values that fall as well as rise."""
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

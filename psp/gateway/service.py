@@ -10,7 +10,7 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
@@ -72,14 +72,14 @@ class Gateway:
         self._watching = WatchDesk(client, self._presence, entropy, config.max_watches)
         self._ringing = CallDesk(client, self._calls, entropy)
         self._streams = Streams(config.max_streams, self.stats)
+        values: tuple[Callable[[], float], ...] = (
+            lambda: len(self._streams),
+            lambda: len(self._watching),
+            lambda: client.status().presence_points,
+            lambda: client.status().nodes,
+        )
         self._registry = metrics.make_registry(
-            self.stats,
-            {
-                "streams_open": lambda: len(self._streams),
-                "watches_open": lambda: len(self._watching),
-                "presence_points": lambda: client.status().presence_points,
-                "relays_known": lambda: client.status().nodes,
-            },
+            self.stats, dict(zip(metrics.GAUGES, values, strict=True))
         )
         self._http = HttpApp(
             Access(token, config.origins, config.port),

@@ -1,13 +1,19 @@
 """What operators copy (deploy/) is what the program takes."""
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import typer
+
+import cli.commands.client
 from cli.assembly import RelayNode
 from cli.demo.plan import free_ports, make_plan
 from cli.node_config import MetricsConfig, NodeConfig
 from psp.client.config import ClientConfig
+from psp.gateway.metrics import GAUGES, make_registry
+from psp.gateway.stats import GatewayStats
 from psp.runtime import settings
 from psp.runtime.entropy import SystemEntropy
 
@@ -20,6 +26,31 @@ def test_the_sample_settings_load():
 
     assert relay.listen.port == 443
     assert client.path.subnet_rule
+    assert client.gateway.port == 8790
+
+
+def test_a_clients_unit_runs_a_command_that_exists():
+    unit = (DEPLOY / "systemd" / "psp-client.service").read_text()
+    (command,) = re.findall(r"^ExecStart=\S+/psp (.*)$", unit, re.MULTILINE)
+    words = command.split()
+    context = typer.main.get_command(cli.commands.client.app).commands[words[1]]
+
+    known = {option for parameter in context.params for option in parameter.opts}
+    assert words[:2] == ["client", "run"]
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_every_metric_of_the_gateway_has_its_row():
+    gauges = dict.fromkeys(GAUGES, float)
+    registry = make_registry(GatewayStats(), gauges)
+    text = (DEPLOY / "README.md").read_text()
+    names = [
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in registry.collect()
+    ]
+
+    assert len(names) == 8
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 async def test_every_metric_has_its_row(tmp_path):
