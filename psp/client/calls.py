@@ -30,7 +30,7 @@ from psp.client.errors import (
 from psp.client.established import EstablishedCall
 from psp.client.handshake import CalleeHandshake, caller_judge
 from psp.client.identity import Identity
-from psp.client.introducing import Caller
+from psp.client.introducing import Caller, WorkListener
 from psp.client.introduction_gate import GateConfig
 from psp.client.leaving import leave_notices
 from psp.client.leg_keeper import LegKeeper
@@ -70,6 +70,8 @@ class Calls:
 
     Attributes:
         on_step: Told, in words, how far a call of ours has come.
+        on_work: Told how many bits of work a callee wants before it lets us ring, and
+            what part of the expected tries is done; cancel the call to give it up.
         ringing: Calls that wait for the app.
         missed: Calls that nobody took.
     """
@@ -97,6 +99,7 @@ class Calls:
             gate: Limits on incoming calls.
         """
         self.on_step: Callable[[str], None] = lambda _: None
+        self.on_work: WorkListener = lambda _effort, _part: None
         self.ringing = RingingCalls()
         self.missed = missed if missed is not None else MissedCalls()
         self._context = context
@@ -191,6 +194,7 @@ class Calls:
             None if anonymous else self._signer(),
             Cookie(self._context.entropy.token(COOKIE_SIZE)),
             UnixTime(int(self._context.unix_time()) + MAX_LIFE),
+            self.on_work,
         )
         placing = Placing(caller, self._network, self.on_step)
         try:
@@ -264,7 +268,7 @@ class Calls:
         except ContactRevokedError:
             circuit.close()
             raise
-        return self._established(circuit, keys, caller)
+        return self._established(circuit, keys, caller, callee_hops=_hops(ring))
 
     async def _join(self, ring: Ring) -> tuple[Circuit, SessionKeys, UserId | None]:
         assert self._identity is not None  # noqa: S101 - else it would not ring
@@ -281,7 +285,7 @@ class Calls:
         circuit = await self._circuits.open(
             Purpose.RENDEZVOUS_CALLEE,
             last=introduction.rendezvous,
-            length=TICKET_HOPS if ring.contact is not None else None,
+            length=_hops(ring),
         )
         try:
             handshake = CalleeHandshake(responder, circuit, self._network)
@@ -315,6 +319,8 @@ class Calls:
         keys: SessionKeys,
         peer: UserId | None,
         point: NodeId | None = None,
+        *,
+        callee_hops: int | None = None,
     ) -> EstablishedCall:
         session = ClientSession(
             self._network,
@@ -324,6 +330,16 @@ class Calls:
         )
         self._sessions.add(session)
         session.closed.add_done_callback(lambda _: self._sessions.discard(session))
-        keeper = LegKeeper(self._context, self._network, self._circuits, session)
+        keeper = LegKeeper(
+            self._context,
+            self._network,
+            self._circuits,
+            session,
+            callee_hops=callee_hops,
+        )
         keeper.start(circuit)
         return EstablishedCall(session, keeper, point)
+
+
+def _hops(ring: Ring) -> int | None:
+    return TICKET_HOPS if ring.contact is not None else None

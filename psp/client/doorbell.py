@@ -292,7 +292,11 @@ class Doorbell:
         status = IntroductionStatus.REFUSED
         try:
             decision = await self._decide(call)
-            if decision is not CallDecision.REFUSE and not answer.done():
+            if call.state is CallState.ANSWERED:  # by the policy itself
+                status = IntroductionStatus.DELIVERED
+            elif decision is not CallDecision.REFUSE and not (
+                call.is_over or answer.done()
+            ):
                 self._ring(call)
                 status = IntroductionStatus.DELIVERED
                 if decision is CallDecision.ANSWER:

@@ -8,7 +8,7 @@
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from psp.client.circuit import Circuit
@@ -37,6 +37,8 @@ from psp.wire.presence import (
 )
 from psp.wire.relay_message import RelayCommand
 
+WorkListener = Callable[[int, float], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -49,6 +51,8 @@ class Caller:
         signer: Signs for us; None calls anonymously, and shows no ticket either.
         cookie: Of the meeting.
         expiry: Of all its introductions.
+        on_work: Told how many bits of work are wanted, and what part of the expected
+            tries is done.
     """
 
     context: ClientContext
@@ -57,6 +61,7 @@ class Caller:
     signer: CallerSigner | None
     cookie: Cookie
     expiry: UnixTime
+    on_work: WorkListener = lambda _effort, _part: None
 
     def initiator(self, point: Presence) -> SessionInitiator:
         """Begin a handshake under the contact key that is known at one point."""
@@ -210,7 +215,13 @@ class Introducing:
         if effort > MAX_WILLING_EFFORT:
             raise BusyError(f"the callee wants {effort} bits of work from strangers")
         challenge = plain.work_challenge(self.point.place.contact_key)
-        nonce = await prove(challenge, effort, self._caller.context.entropy)
+        on_work = self._caller.on_work
+        nonce = await prove(
+            challenge,
+            effort,
+            self._caller.context.entropy,
+            lambda part: on_work(effort, part),
+        )
         return replace(plain, effort=effort, work_nonce=nonce)
 
     @staticmethod

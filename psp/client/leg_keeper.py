@@ -56,6 +56,8 @@ class LegKeeper:
     Attributes:
         legs: Circuits of the legs in use, by number.
         lost: How many legs were lost so far.
+        callee_hops: Of circuits that a callee builds to further rendezvous; None for
+            as many as strangers cost.
     """
 
     context: ClientContext
@@ -64,6 +66,7 @@ class LegKeeper:
     session: ClientSession
     legs: dict[int, Circuit] = field(default_factory=dict)
     lost: int = 0
+    callee_hops: int | None = None
     _next_leg: int = 1
     _reserves: dict[int, LegMessage] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -156,6 +159,7 @@ class LegKeeper:
             last=NodeId(message.node_id),
             avoid=self._relays_in_use(),
             second_guard=second_guard,
+            length=self.callee_hops,
         )
         try:
             for attempt in range(1, attempts + 1):

@@ -55,6 +55,29 @@ def test_asking_again_for_what_one_has_changes_nothing():
     assert stats.cookies_refused == 0
 
 
+def test_who_waits_may_ask_again_before_its_time_is_over():
+    point, stats = make_point()
+    point.establish(COOKIE, 1, NOW)
+    for seconds in (20.0, 40.0, 60.0):
+        now = Monotonic(NOW + seconds)
+        point.handle_timeout(now)
+        assert point.establish(COOKIE, 1, now) is None
+
+    assert point.join(COOKIE, 2) == 1
+    assert stats.cookies_established == 1
+
+
+def test_nobody_else_makes_a_cookie_last_longer():
+    point, _ = make_point()
+    point.establish(COOKIE, 1, NOW)
+
+    assert point.establish(COOKIE, 3, Monotonic(NOW + 20)) is Reason.REFUSED
+    point.handle_timeout(Monotonic(NOW + 30))
+
+    assert point.join(COOKIE, 2) is Reason.REFUSED
+    assert point.establish(COOKIE, 1, Monotonic(NOW + 31)) is Reason.REFUSED
+
+
 @pytest.mark.parametrize(
     "order", list(itertools.permutations(["E1", "J2", "J3", "E4", "J1"]))
 )

@@ -441,6 +441,26 @@ def test_a_policy_that_answers_needs_nobody_to_take_the_call():
     assert simulate(main) == (DELIVERED, [RelayCommand.JOIN], 1)
 
 
+def test_a_policy_may_answer_or_refuse_the_call_itself():
+    async def main(rig: Rig):
+        async def answers(call):
+            _ = call.begin()
+            return CallDecision.RING
+
+        async def refuses(call):
+            call.refuse()
+            return CallDecision.RING
+
+        statuses = []
+        for policy in (answers, refuses):
+            rig.calls.policy = policy
+            statuses.append(await rig.ring(rig.registration()))
+        await asyncio.sleep(100.0)
+        return statuses, len(rig.calls.ringing), rig.calls.missed.list()
+
+    assert simulate(main) == ([DELIVERED, REFUSED], 0, ())
+
+
 def test_a_policy_that_is_slow_or_fails_lets_it_ring():
     async def main(rig: Rig):
         async def slow(_call):
