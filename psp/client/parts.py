@@ -110,7 +110,9 @@ class ClientParts:
         unhurried = unhurried_queue(
             context, self.circuits, self.directory, self.spares, self.lookup
         )
-        self.watcher = Watcher(context, self.circuits, unhurried.find)
+        self.watcher = Watcher(
+            context, self.circuits, unhurried.find, take_turn=self.spares.take_turn
+        )
         self.calls = Calls(
             context,
             self.network,

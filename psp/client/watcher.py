@@ -97,6 +97,8 @@ class Watcher:
         circuits: CircuitBuilder,
         lookup: LookUp,
         config: WatcherConfig | None = None,
+        *,
+        take_turn: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Nothing happens before the first `watch` is entered.
 
@@ -105,6 +107,8 @@ class Watcher:
             circuits: For handles and watch points.
             lookup: Looks a contact up, at a pace that the guard bears.
             config: Timing and limits.
+            take_turn: Waits until the client may begin another circuit of this kind;
+                None if nothing else of it begins any.
         """
         self._context = context
         self._circuits = circuits
@@ -113,6 +117,7 @@ class Watcher:
         self._contacts: dict[UserId, _Contact] = {}
         self._points = WatchPoints(context, circuits, self._config, self._on_lost)
         self._turns = _Turns(self._config)
+        self._take_turn = take_turn
         self._ending: set[asyncio.Task[None]] = set()
 
     def watch(
@@ -246,6 +251,8 @@ class Watcher:
         """Leave a handle; the point's answer, or None, goes to the contact's watch."""
         self._forget(contact, leave.tag)
         await asyncio.sleep(self._turns.next(_now()))
+        if self._take_turn is not None:
+            await self._take_turn()
         watched: Watched | None = None
         try:
             watched = await self._leave_over_circuit(contact, leave)
