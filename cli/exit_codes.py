@@ -4,6 +4,11 @@ import enum
 
 from discovery.replay.client import ReplayError
 from discovery.transactions import errors as writing
+from psp.client.errors import (
+    KeysEndedError,
+    UnknownContactError,
+    WrongNetworkError,
+)
 from psp.errors import ConfigError, PspError
 from psp.runtime.quorum import ChainReadError
 
@@ -19,7 +24,7 @@ class ExitCode(enum.IntEnum):
     CONFIG = 3
     """A setting, file or port must be changed; the message says which."""
     INPUT = 4
-    """An input file cannot be used."""
+    """An input cannot be used: a file, a contact card, the name of a contact."""
     CHAIN = 5
     """The chain cannot be read or written: endpoints do not answer, do not agree, or
     serve another chain or another contract."""
@@ -34,7 +39,8 @@ class ExitCode(enum.IntEnum):
 
 
 _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCode], ...] = (
-    (ConfigError, ExitCode.CONFIG),
+    ((ConfigError, KeysEndedError), ExitCode.CONFIG),
+    ((UnknownContactError, WrongNetworkError), ExitCode.INPUT),
     (ReplayError, ExitCode.FAILED),
     (ChainReadError, ExitCode.CHAIN),
     ((writing.InsufficientFundsError, writing.FeeLimitError), ExitCode.FUNDS),

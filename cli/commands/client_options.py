@@ -155,13 +155,21 @@ def refuse_cards(names: list[str]) -> None:
 
 
 def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run until the work is done or Ctrl-C or SIGTERM ends it, in good order."""
+    """Run until the work is done or Ctrl-C or SIGTERM ends it, in good order.
+
+    A second signal does not wait for that.
+    """
 
     async def run() -> None:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
+
+        def end(number: signal.Signals) -> None:
+            loop.remove_signal_handler(number)
+            task.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, end, number)
         with contextlib.suppress(asyncio.CancelledError):
             await task
 

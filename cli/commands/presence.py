@@ -93,7 +93,8 @@ def lookup(
             asked = Asked(body=bodies.LookUp(who))
             return await LookingDesk(client).look_up_many(asked)
 
-    results = asyncio.run(look()).results
+    with progress("looking up", is_quiet=json_output):
+        results = asyncio.run(look()).results
     if json_output:
         for result in results:
             print_json(_plain(result))
@@ -174,9 +175,13 @@ def announce(
                     capabilities=can or [],
                 )
             note("you can be reached; Ctrl-C ends it")
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_show_points(client, json_output=json_output))
-                group.create_task(_show_calls(client, json_output=json_output))
+            points = asyncio.create_task(_show_points(client, json_output=json_output))
+            try:
+                await asyncio.sleep(0)  # points are shown before the first call
+                await _show_calls(client, json_output=json_output)
+            finally:
+                points.cancel()
+                await asyncio.gather(points, return_exceptions=True)
 
     run_until_stopped(stay())
 

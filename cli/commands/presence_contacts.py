@@ -92,7 +92,7 @@ def list_all(
         for contact in contacts
     ]
     columns = ["name", "verified", "invited", "card", "added"]
-    print_table(f"{len(rows)} contacts", columns, rows, texts=columns)
+    print_table("contacts", columns, rows, texts=columns)
 
 
 @app.command()

@@ -5,6 +5,7 @@ import pytest
 from cli.exit_codes import ExitCode, exit_code
 from discovery.replay.client import ReplayError
 from discovery.transactions import errors
+from psp.client import errors as client_errors
 from psp.errors import ConfigError, DecodeError, PassphraseError, PspError
 from psp.runtime.chain_reader import ContractError
 from psp.runtime.quorum import ChainReadError, ForeignChainError, NoQuorumError
@@ -15,6 +16,11 @@ from psp.runtime.quorum import ChainReadError, ForeignChainError, NoQuorumError
     [
         (ConfigError("x"), ExitCode.CONFIG),
         (PassphraseError("x"), ExitCode.CONFIG),
+        (client_errors.KeysEndedError("x"), ExitCode.CONFIG),
+        (client_errors.UnknownContactError("x"), ExitCode.INPUT),
+        (client_errors.WrongNetworkError("x"), ExitCode.INPUT),
+        (client_errors.ClockError("x"), ExitCode.FAILED),
+        (client_errors.UserOfflineError("x"), ExitCode.FAILED),
         (ChainReadError("x"), ExitCode.CHAIN),
         (NoQuorumError("x"), ExitCode.CHAIN),
         (ForeignChainError("x"), ExitCode.CHAIN),
