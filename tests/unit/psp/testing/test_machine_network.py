@@ -2,8 +2,8 @@
 
 import pytest
 
-from psp.testing.machines import Pinger
 from psp.testing.machine_network import SimNetwork
+from psp.testing.machines import Pinger
 from psp.testing.weather import Weather
 from psp.units import Monotonic, Seconds
 
