@@ -23,7 +23,7 @@ from psp.errors import DecodeError
 from psp.ids import NodeId
 from psp.netdoc.watch_handle import seal_change
 from psp.runtime.ports import CircuitPeer, CircuitPort, LinkPort, RefusedError
-from psp.units import Monotonic
+from psp.units import Monotonic, Seconds
 from psp.wire.cell import Reason
 from psp.wire.relay_message import RelayCommand
 from psp.wire.watch import (
@@ -36,6 +36,8 @@ from psp.wire.watch import (
     WatchRequest,
     WatchStatus,
 )
+
+_LEAVE_WITHIN = Seconds(1.0)
 
 
 class WatchService:
@@ -77,6 +79,7 @@ class WatchService:
         self._rates: TokenBuckets[NodeId] = TokenBuckets(
             config.changes_per_second, config.change_burst, config.max_peers
         )
+        self._is_closed = False
         self._pace = Pace(config.messages_per_second)
         self._waiting: deque[tuple[Handle, bytes]] = deque()
         self._senders: set[asyncio.Task[None]] = set()
@@ -100,7 +103,12 @@ class WatchService:
         self._links.serve(SERVICE_NUMBER, self._on_message)
 
     async def close(self) -> None:
-        """Stop everything under way; what was to be told is not."""
+        """Tell watchers, as far as a second allows, that this point is gone; stop."""
+        for tag in self._watchers.tags():
+            self.changed(tag, Change.GONE, 0)
+        self._is_closed = True
+        if self._senders:
+            await asyncio.wait(self._senders, timeout=_LEAVE_WITHIN)
         self._waiting.clear()
         tasks = [*self._senders, *self._passing]
         for task in tasks:
@@ -110,7 +118,7 @@ class WatchService:
     def changed(self, tag: bytes, change: Change, sequence: int) -> None:
         """Tell everybody who watches a tag; returns at once."""
         handles = self._watchers.changed(tag, change, sequence, _now())
-        if not handles:
+        if not handles or self._is_closed:
             return
         self.stats.changes[change.name.lower()] += 1
         # No longer than the handles that lay here, nor than twice that: whoever was told

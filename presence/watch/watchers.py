@@ -48,6 +48,10 @@ class Watchers:
     def __len__(self) -> int:
         return len(self._tag_of)
 
+    def tags(self) -> list[bytes]:
+        """Return the tags that somebody watches."""
+        return list(self._of_tag)
+
     def leave(
         self, circuit: int, request: WatchRequest, status: WatchStatus, now: Monotonic
     ) -> Watched | None:

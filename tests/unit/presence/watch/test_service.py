@@ -277,6 +277,22 @@ def test_a_popular_tag_tells_a_thousand_watchers_at_its_pace():
     in_simulation(main)
 
 
+def test_a_point_that_closes_says_so():
+    async def main(world):
+        point, between, _ = world.relays
+        bob = await hold(between, 1)
+        await watch(point, between.node_id, 1)
+
+        await point.service.close()
+        await asyncio.sleep(1)
+
+        (message,) = bob.heard
+        assert open_change(KEY, message.cookie, message.sealed) == (Change.GONE, 0)
+        point.service.changed(TAG, Change.STATUS, 9)  # too late, and harmless
+
+    in_simulation(main)
+
+
 def test_closing_leaves_nothing_running():
     async def main(world):
         point, between, _ = world.relays
