@@ -301,6 +301,7 @@ class Announcer:
             async with self._changed:
                 self.registrations[slot] = registration
                 self._changed.notify_all()
+            await self._statuses.points_changed()
             self._tell_of_end()
             if edition == self._edition:
                 await self._watch(registration)

@@ -37,14 +37,15 @@ class StatusConfig:
 
     Attributes:
         renew_every: Between renewals; a status lives three times as long.
-        burst: Changes published at once; further ones wait until the first of so many
-            is ``burst_within`` ago, and only the last of them is published.
+        burst: Changes published at once for each point in use: a point takes so many
+            registrations a minute from one circuit. Further ones wait until the first
+            of so many is ``burst_within`` ago, and only the last of them is published.
         burst_within: See ``burst``.
-        retry_after: Pause after a failure, and while no point is there.
+        retry_after: Pause after a failure.
     """
 
     renew_every: Seconds = Seconds(600.0)
-    burst: int = 3
+    burst: int = 2
     burst_within: Seconds = Seconds(30.0)
     retry_after: Seconds = Seconds(1.0)
 
@@ -74,7 +75,7 @@ class StatusPublisher:
         self._status: Status | None = None
         self._edition = self._published = 0
         self._changed = asyncio.Condition()
-        self._times: deque[float] = deque(maxlen=self._config.burst)
+        self._times: deque[float] = deque()
         self._turn = 0
 
     @property
@@ -98,15 +99,20 @@ class StatusPublisher:
             self._edition += 1
             self._changed.notify_all()
 
+    async def points_changed(self) -> None:
+        """Look at the registrations again: there may be one to publish over."""
+        async with self._changed:
+            self._changed.notify_all()
+
     async def run(self) -> None:
         """Keep it published until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             async with self._changed:
-                await self._changed.wait_for(lambda: self._status is not None)
-            if len(self._times) == self._config.burst:
-                until = self._times[0] + self._config.burst_within
-                await asyncio.sleep(max(0.0, until - loop.time()))
+                await self._changed.wait_for(
+                    lambda: self._status is not None and self._registrations
+                )
+            await self._wait_for_turn(loop)
             edition = self._edition
             if not await self._publish_once(is_renewal=self._published == edition):
                 await asyncio.sleep(self._config.retry_after)
@@ -116,6 +122,14 @@ class StatusPublisher:
                 self._published = edition
                 self._changed.notify_all()
                 await self._wait_for_change(edition)
+
+    async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        points = min(len(self._registrations), WATCHED_POINTS)
+        allowed = self._config.burst * max(points, 1)
+        while len(self._times) >= allowed:
+            until = self._times.popleft() + self._config.burst_within
+            if len(self._times) < allowed:
+                await asyncio.sleep(max(0.0, until - loop.time()))
 
     async def _wait_for_change(self, edition: int) -> None:
         # An empty status has been taken back; it need not be said again.
