@@ -61,7 +61,8 @@ demo: venv
 test: venv anvil browser
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report= tests/unit psp relay presence discovery cli
-	$(BIN)/coverage run -m pytest tests/chain tests/loopback tests/netns tests/browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-append --cov-report= tests/chain
+	$(BIN)/coverage run -m pytest tests/loopback tests/netns tests/browser
 	$(BIN)/python -m pytest -n $(JOBS) tests/sim
 	$(BIN)/coverage combine --append --quiet
 	$(BIN)/coverage report --skip-covered --skip-empty --sort=miss | tail -n 40
