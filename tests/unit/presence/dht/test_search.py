@@ -49,7 +49,8 @@ def search_of(world, user, gateway=None):
 
 async def crawled(world, user, gateway=None) -> LookupResult:
     search = search_of(world, user, gateway)
-    return await search.crawl
+    result: LookupResult = await search.crawl
+    return result
 
 
 def blamed(gateway):
