@@ -109,6 +109,7 @@ class RecordStore:
         self._parse = parse
         self._places: dict[bytes, tuple[HeldRecord, ...]] = {}
         self._shares = Shares()
+        self._names: dict[NodeId, NodeId] = {}
         self._swept = 0.0
 
     def __len__(self) -> int:
@@ -156,6 +157,9 @@ class RecordStore:
                 self._parse(raw, location, unix_now, certified)
             except RecordRefusedError as refused:
                 return refused.reason
+            new = HeldRecord(
+                raw, self._name(publisher), bringer and self._name(bringer)
+            )
             refusal = self._insert(location, new)
         return refusal
 
@@ -211,6 +215,7 @@ class RecordStore:
                     self._forget(location, held.slot)
             if number % _PORTION == 0:
                 yield
+        self._names = {name: name for name in self._names if name in self._shares}
 
     def _living(self, location: bytes, slot: int, unix_now: float) -> HeldRecord | None:
         held = self._held_in(location, slot)
@@ -249,6 +254,13 @@ class RecordStore:
 
     def _lacks_place(self, held: HeldRecord | None) -> bool:
         return held is None and len(self._shares) >= self._config.max_records
+
+    def _name(self, node_id: NodeId) -> NodeId:
+        """Return the one object for an id: as many as records would take 13 MB.
+
+        There are no more than registered relays; a sweep forgets the idle ones.
+        """
+        return self._names.setdefault(node_id, node_id)
 
     def _insert(self, location: bytes, new: HeldRecord) -> StoreRefusal | None:
         """Put a good record in its place; only such a one may displace others."""

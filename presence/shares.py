@@ -37,6 +37,10 @@ class Shares:
     def __len__(self) -> int:
         return self._total
 
+    def __contains__(self, node_id: NodeId) -> bool:
+        """Tell whether a relay has published or brought anything that counts."""
+        return node_id in self._published or node_id in self._brought
+
     def of(self, publisher: NodeId) -> int:
         """Return how many records count for a publisher."""
         return self._published[publisher]

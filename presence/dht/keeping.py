@@ -6,7 +6,7 @@ the other replicas have.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,7 +72,7 @@ class RecordKeeper:
             filed = await asyncio.to_thread(self._load)
         except (ConfigError, DecodeError):
             self._stats.record_file["damaged"] += 1
-            filed = []
+            filed = iter(())
         for number, each in enumerate(filed, 1):
             refusal = self._records.put(
                 each.location,
@@ -95,11 +95,11 @@ class RecordKeeper:
         except ConfigError:  # a full disk must not end the serving
             self._stats.record_file["not_written"] += 1
 
-    def _load(self) -> list[FiledRecord]:
+    def _load(self) -> Iterator[FiledRecord]:
         most = len(header(self._network)) + self._records.limit * ENTRY_SIZE
         with suppress(FileNotFoundError):
-            return list(decode(private_files.read(self._file, most), self._network))
-        return []
+            return decode(private_files.read(self._file, most), self._network)
+        return iter(())
 
     def _write(self, held: Snapshot) -> None:
         if held or self._file.exists():

@@ -402,3 +402,16 @@ class TestJudgedByASlowStore:
                 expected = best.raw if best.head.expires > now else None
                 got = store.newest(where, number, now)
                 assert (got.raw if got else None) == expected
+
+
+def test_of_many_records_of_one_publisher_its_id_is_kept_once():
+    store = new_store()
+    for seed in range(3):
+        publisher = NodeId(bytes(bytearray(b"p" * 32)))  # a new object each time
+        put(store, user(seed).agreed_record(RELAY, NOON), publisher=publisher)
+
+    held = [each for _, here in store.snapshot() for each in here]
+    assert len({id(each.publisher) for each in held}) == 1
+    store.sweep(NOON + 10_000)
+    assert store.snapshot() == []
+    assert store._names == {}

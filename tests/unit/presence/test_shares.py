@@ -107,3 +107,15 @@ def test_counts_agree_with_a_slow_judge(moves):
             brought = [k for k, (p, b) in held.items() if p == each and b is not None]
             victim = shares.to_displace(None, each)
             assert (victim in brought) if brought else victim is None
+
+
+def test_whoever_published_or_brought_something_is_known_while_it_counts():
+    shares = Shares()
+    publisher, bringer = NodeId(b"p" * 32), NodeId(b"b" * 32)
+    shares.add((b"l" * 20, 0), publisher, bringer)
+    assert publisher in shares
+    assert bringer in shares
+
+    shares.remove((b"l" * 20, 0), publisher, bringer)
+    assert publisher not in shares
+    assert bringer not in shares
