@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from psp.directory.dht_id import HANDOVER_GRACE, REPLICAS
 from psp.units import Seconds
 
 
@@ -128,7 +129,7 @@ class DhtConfig:
 
     bucket_size: int = 20
     parallelism: int = 8
-    replicas: int = 8
+    replicas: int = REPLICAS
     max_requests: int = 64
     quorum: int = 3
     voices: int = 6
@@ -142,7 +143,7 @@ class DhtConfig:
     stores_per_minute: float = 240.0
     sync_interval: Seconds = Seconds(60)
     watch_interval: Seconds = Seconds(1.0)
-    handover_grace: Seconds = Seconds(1_200)
+    handover_grace: Seconds = Seconds(HANDOVER_GRACE)
     settling: Seconds = Seconds(180)
     handover_concurrency: int = 16
     handover_rate: float = 400.0
@@ -195,6 +196,10 @@ class WatchConfig:
         max_peers: Relays whose rate is remembered; the longest silent is forgotten.
         changes_under_way: Passed on to watchers at once; beyond it no answer, and the
             presence point tries again.
+        listen_interval: Seconds between looks whether a watched user is still heard.
+        silent_after: No circuit is called silent sooner, in seconds.
+        silent_factor: Nor before this many times the longest gap that it had.
+        listen_on: Seconds for which a tag is listened to after its last handle went.
     """
 
     max_handles: int = 20_000
@@ -210,6 +215,10 @@ class WatchConfig:
     change_burst: float = 200.0
     max_peers: int = 4_096
     changes_under_way: int = 256
+    listen_interval: Seconds = Seconds(2.0)
+    silent_after: Seconds = Seconds(15.0)
+    silent_factor: float = 3.0
+    listen_on: Seconds = Seconds(300.0)
 
 
 @dataclass(frozen=True, slots=True)

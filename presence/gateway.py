@@ -79,12 +79,17 @@ class GatewaySearches(Generic[SearchT]):
             self._searches.popitem(last=False)
 
 
-def choose_voices(result: LookupResult) -> tuple[bytes, ...]:
+def choose_voices(
+    result: LookupResult, *, must_retiring_speak: bool
+) -> tuple[bytes, ...]:
     """Return the voices that help the reader most, at most six, encoded.
 
-    First those that claim nothing which nobody else knows of, then the nearest. While an
-    election is fresh either kind of members has half of the room, as far as it needs
-    that.
+    First those that claim nothing which nobody else knows of, then the nearest.
+
+    Args:
+        result: Who said what.
+        must_retiring_speak: Whether either kind of members is given half of the room,
+            as far as it needs that; otherwise the elected have it all.
     """
     credible = _credible(result)
     order = sorted(
@@ -95,8 +100,8 @@ def choose_voices(result: LookupResult) -> tuple[bytes, ...]:
         [each for each in order if each.is_retiring is is_retiring]
         for is_retiring in (False, True)
     ]
-    half = MAX_VOICES // 2
-    chosen = kinds[0][: max(half, MAX_VOICES - len(kinds[1]))]
+    reserved = MAX_VOICES // 2 if must_retiring_speak else 0
+    chosen = kinds[0][: MAX_VOICES - min(reserved, len(kinds[1]))]
     chosen += kinds[1][: MAX_VOICES - len(chosen)]
     return tuple(each.voice.encode() for each in chosen)
 

@@ -80,7 +80,9 @@ class GatewayService:
         self._running -= 1
 
     def _conclude(self, record: OuterRecord | None, result: LookupResult) -> Found:
-        voices = choose_voices(result)
+        voices = choose_voices(
+            result, must_retiring_speak=self._dht.must_retiring_speak
+        )
         # A search that is asked again may outlive what it found.
         if record is not None and record.head.expires > self._unix_time():
             return Found(FoundState.RECORD, record.raw, voices)

@@ -29,6 +29,7 @@ from presence.dht.search import Parse, Search
 from presence.record_store import RecordStore
 from presence.stats import PresenceStats
 from psp.crypto.keys import SigningKey
+from psp.directory.dht_id import must_retiring_speak
 from psp.errors import LocalProtocolError
 from psp.netdoc.voice import Question
 from psp.runtime.ports import LinkPort
@@ -145,6 +146,12 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         """How often a location is still to be offered to a member."""
         return self._handover.size
 
+    @property
+    def must_retiring_speak(self) -> bool:
+        """Whether nobody can be sure of anything without the retiring members."""
+        members = self._members
+        return must_retiring_speak(len(members), members.retiring_count)
+
     def is_heard(self, result: LookupResult) -> bool:
         """Tell whether enough members answered to say that there is no record.
 
@@ -157,7 +164,7 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         members, quorum = self._members, self._config.quorum
         voices = result.answered - result.retiring + members.is_elected - result.doubted
         is_heard = voices >= min(quorum, len(members)) > 0
-        if 2 * members.retiring_count < len(members) or not members.retiring_count:
+        if not self.must_retiring_speak:
             return is_heard
         voices = result.retiring + members.is_retiring - result.doubted_retiring
         is_heard |= members.is_settling

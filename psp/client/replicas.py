@@ -4,7 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from psp.directory.circle import Circle
-from psp.directory.dht_id import HANDOVER_GRACE, REPLICAS, dht_id
+from psp.directory.dht_id import (
+    HANDOVER_GRACE,
+    REPLICAS,
+    dht_id,
+    must_retiring_speak,
+)
 from psp.directory.registry import Registry
 from psp.ids import NodeId
 from psp.netdoc.presence_keys import CLOCK_SKEW
@@ -17,7 +22,8 @@ class Replicas:
 
     Attributes:
         elected: Of the list in force, by the short id of their voices.
-        retiring: Of the list before it, while the election is fresh.
+        retiring: Of the list before it, while the election is fresh; empty where most
+            have been elected again.
     """
 
     elected: Mapping[bytes, NodeId]
@@ -46,7 +52,9 @@ class ReplicaFinder:
             self._elected = _Members(elected, registry)
             self._retiring = _Members(registry.retiring_nodes(), registry)
         is_fresh = unix_now < registry.elected_at + HANDOVER_GRACE + CLOCK_SKEW
-        retiring = self._retiring.nearest(location) if is_fresh else {}
+        count = len(self._retiring) if is_fresh else 0
+        must_speak = must_retiring_speak(len(self._elected), count)
+        retiring = self._retiring.nearest(location) if must_speak else {}
         return Replicas(self._elected.nearest(location), retiring)
 
 
@@ -54,6 +62,9 @@ class _Members:
     def __init__(self, nodes: Collection[NodeId], registry: Registry) -> None:
         self._nodes = {dht_id(node, registry.network): node for node in nodes}
         self._circle = Circle(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
 
     def nearest(self, location: bytes) -> dict[bytes, NodeId]:
         nearest = self._circle.nearest(location, REPLICAS)

@@ -18,6 +18,18 @@ HANDOVER_GRACE = 1_200
 """Seconds after an election in which look-ups ask the retiring nodes, too."""
 
 
+def must_retiring_speak(elected: int, retiring: int) -> bool:
+    """Tell whether there is no being sure without the retiring nodes.
+
+    Where most have been elected again, these hold what there is.
+
+    Args:
+        elected: How many are.
+        retiring: How many are asked besides while the election is fresh.
+    """
+    return retiring > 0 and 2 * retiring >= elected
+
+
 def dht_id(node_id: NodeId, network: Network) -> bytes:
     """Return a node's DHT id, 20 bytes."""
     return blake2b(Label.DHT_ID, node_id, network.encode(), size=LOCATION_SIZE)

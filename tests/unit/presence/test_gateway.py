@@ -25,9 +25,10 @@ def said(number, *claims, is_retiring=False, is_doubted=False):
     )
 
 
-def chosen(*testimonies):
+def chosen(*testimonies, must_retiring_speak=True):
     result = LookupResult(None, 0, 0, 0, (), testimonies=testimonies)
-    return [Voice.decode(each).short_id[0] for each in choose_voices(result)]
+    voices = choose_voices(result, must_retiring_speak=must_retiring_speak)
+    return [Voice.decode(each).short_id[0] for each in voices]
 
 
 def test_all_requests_of_a_circuit_under_one_nonce_are_one_search():
@@ -98,3 +99,11 @@ def test_retiring_members_have_half_of_the_room_as_far_as_they_need_it():
     assert chosen(*elected, *retiring) == [0, 1, 2, 10, 11, 12]
     assert chosen(*elected, *retiring[:1]) == [0, 1, 2, 3, 4, 10]
     assert chosen(*elected[:1], *retiring) == [0, 10, 11, 12, 13, 14]
+
+
+def test_where_most_were_elected_again_they_have_the_room():
+    elected = [said(n, 5) for n in range(5)]
+    retiring = [said(n, 5, is_retiring=True) for n in range(10, 13)]
+
+    everybody = chosen(*elected, *retiring, must_retiring_speak=False)
+    assert everybody == [0, 1, 2, 3, 4, 10]

@@ -50,3 +50,11 @@ def test_retiring_nodes_count_while_the_election_is_fresh():
     assert set(fresh.retiring.values()) == nearest(IDS[:16])
     assert all(fresh.find(short) == node for short, node in fresh.retiring.items())
     assert finder.at(WHERE, NOON + 1_320).retiring == {}
+
+
+def test_a_few_that_retire_need_not_be_heard():
+    registry = MemoryRegistry(IDS, IDS[:16])
+    finder = ReplicaFinder(registry)
+    registry.elect(IDS[7:23], UnixTime(NOON))
+
+    assert finder.at(WHERE, NOON + 1).retiring == {}
