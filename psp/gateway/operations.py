@@ -20,6 +20,7 @@ _LOOKS = (
     Kind.USER_REVOKED,
     Kind.WRONG_NETWORK,
     Kind.DAMAGED_CARD,
+    Kind.NOT_POSSIBLE,
     Kind.CLOCK,
 )
 """What can be wrong with somebody we look for."""

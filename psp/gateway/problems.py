@@ -9,6 +9,7 @@ import enum
 import msgspec
 
 from psp.client import errors
+from psp.client.watcher import WatchLimitError
 from psp.errors import ConfigError, DecodeError, PspError
 
 CONTENT_TYPE = "application/problem+json"
@@ -120,6 +121,7 @@ _KINDS: tuple[tuple[type[Exception], Kind], ...] = (
     (errors.CallError, Kind.CALL_FAILED),
     (errors.PresenceError, Kind.PRESENCE),
     (errors.KeysEndedError, Kind.KEYS_ENDED),
+    (WatchLimitError, Kind.TOO_MANY_WATCHES),
     (DecodeError, Kind.DAMAGED_CARD),
     (ConfigError, Kind.NOT_POSSIBLE),
     (PspError, Kind.FAILED),

@@ -9,16 +9,13 @@
 """
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 import psp
 from psp.client.gateway_config import GatewayConfig
 from psp.entropy import Entropy
-from psp.errors import ConfigError
 from psp.gateway import bodies, metrics
 from psp.gateway.access import LOOPBACK, Access
 from psp.gateway.announcing import AnnouncementDesk
@@ -26,6 +23,7 @@ from psp.gateway.contact_desk import ContactDesk
 from psp.gateway.event_log import Event, EventLog
 from psp.gateway.feed import Feed
 from psp.gateway.http_app import HttpApp, json_page
+from psp.gateway.listening import Listener
 from psp.gateway.looking import LookingDesk
 from psp.gateway.openapi import document
 from psp.gateway.operations import Asked, Handler
@@ -99,7 +97,7 @@ class Gateway:
             stats=self.stats,
             log=log,
         )
-        self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
         self._taking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -108,27 +106,12 @@ class Gateway:
         Raises:
             ConfigError: If the port is taken.
         """
-        runner = web.AppRunner(
-            self._http.web,
-            access_log=None,  # paths name contacts
-            handle_signals=False,
-            shutdown_timeout=_CLOSE_WITHIN,
+        self._listener = await Listener.open(
+            self._http.web, self._config.port, close_within=_CLOSE_WITHIN
         )
-        await runner.setup()
-        port = self._config.port
-        try:
-            await web.TCPSite(runner, LOOPBACK, port, reuse_address=True).start()
-        except OSError as error:
-            await runner.cleanup()
-            is_taken = error.errno == errno.EADDRINUSE
-            why = "is in use" if is_taken else f"cannot be used: {error.strerror}"
-            raise ConfigError(
-                f"port {port} on {LOOPBACK} {why}; choose another with gateway.port"
-            ) from None
-        self._runner = runner
-        bound = int(runner.addresses[0][1])
-        self.url = f"http://{LOOPBACK}:{bound}"
-        self._http.access = Access(self._token, self._config.origins, bound)
+        port = self._listener.port
+        self.url = f"http://{LOOPBACK}:{port}"
+        self._http.access = Access(self._token, self._config.origins, port)
         if self._client.identity is not None:
             self._taking = asyncio.create_task(self._ringing.run())
 
@@ -136,9 +119,9 @@ class Gateway:
         """End the streams, finish what is being answered, and stop listening."""
         self._presence.close()
         self._calls.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._listener is not None:
+            await self._listener.close()
+            self._listener = None
         await self._watching.close()
         if self._taking is not None:
             self._taking.cancel()

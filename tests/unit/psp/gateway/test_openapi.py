@@ -90,6 +90,7 @@ async def furnish(program):
     return described
 
 
+@pytest.mark.timeout(60)
 async def test_schemathesis_finds_no_way_around_the_document(program, tmp_path):
     """Ask everything that the document allows, and much that it does not.
 

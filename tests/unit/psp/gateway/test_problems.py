@@ -3,6 +3,7 @@
 import pytest
 
 from psp.client import errors
+from psp.client.watcher import WatchLimitError
 from psp.errors import ConfigError, DecodeError, PspError
 from psp.gateway.problems import Kind, ProblemError, kind_of, problem_of
 
@@ -42,6 +43,7 @@ def test_names_never_change():
     [
         (DecodeError("a typing error"), Kind.DAMAGED_CARD, "a typing error"),
         (ConfigError("the book is full"), Kind.NOT_POSSIBLE, "the book is full"),
+        (WatchLimitError("1,000"), Kind.TOO_MANY_WATCHES, "1,000"),
         (PspError("x"), Kind.FAILED, "x"),
         (TimeoutError(), Kind.TIMEOUT, "It took too long"),
         (ValueError("secret"), Kind.INTERNAL, "A fault in the gateway"),
