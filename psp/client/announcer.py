@@ -9,13 +9,13 @@ says some time before that they end, and stops when they have.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal
 
-from psp.client.circuit import Circuit
+from psp.client.announcer_config import AnnouncerConfig
+from psp.client.circuit import Circuit, RequestError
 from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
-from psp.client.errors import KeysEndedError
+from psp.client.errors import ClockError, KeysEndedError
 from psp.client.identity import Identity
 from psp.client.registration import (
     ABSENCE_LIFETIME,
@@ -43,34 +43,6 @@ IntroductionTaker = Callable[
 """Takes an introduction's data; returns what the presence point is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncerConfig:
-    """How a presence is kept up.
-
-    Attributes:
-        slots: Presence points in use at the same time, at most 3.
-        renew_every: Between renewals; a record lives three times as long.
-        ping_every: Between signs of life on a registration's circuit.
-        ping_within: A ping not answered by then is missed; two in a row move the slot.
-        retry_after: First pause after a failure; doubles up to ``max_retry_after``.
-        max_retry_after: Longest pause.
-        leave_within: How long leaving may take.
-        retry_missing: Between attempts to publish under a day whose random value was
-            not known, once it is.
-        tell_before: How long before its end somebody is told of keys made ahead.
-    """
-
-    slots: int = 3
-    renew_every: Seconds = Seconds(600.0)
-    ping_every: Seconds = Seconds(5.0)
-    ping_within: Seconds = Seconds(2.0)
-    retry_after: Seconds = Seconds(0.5)
-    max_retry_after: Seconds = Seconds(60.0)
-    leave_within: Seconds = Seconds(2.0)
-    retry_missing: Seconds = Seconds(60.0)
-    tell_before: Seconds = Seconds(86_400.0)
-
-
 class Announcer:
     """Announces one identity until it is stopped.
 
@@ -79,6 +51,8 @@ class Announcer:
         visibility: Who may find the user; see `announce_as`.
         on_absence: Called with each registration before its absence is signed, and the
             seconds that will stand: where no answer comes, the point may yet agree.
+        check_clock: Asked when registrations are refused again and again; raises
+            ClockError when this host's clock is the reason.
         on_keys_ending: Called once with the Unix time at which the keys made ahead for
             this host end, `AnnouncerConfig.tell_before` or less before it.
     """
@@ -97,6 +71,7 @@ class Announcer:
             Visibility.PUBLIC if identity.is_public else Visibility.CONTACTS
         )
         self.on_absence: Callable[[PresenceRegistration, int], None] = lambda *_: None
+        self.check_clock: Callable[[], Awaitable[object]] = _no_check
         self.on_keys_ending: Callable[[UnixTime], None] = lambda _: None
         self._context = context
         self._identity = identity
@@ -104,7 +79,7 @@ class Announcer:
         self._take_introduction = take_introduction
         self._paths: dict[int, tuple[NodeRecord, ...]] = {}
         self._sequence = 0
-        self._edition = 0
+        self._edition = self._refused = 0
         self._has_told = self._is_leaving = False
         self._failure: PspError | None = None
         self._changed = asyncio.Condition()
@@ -204,6 +179,7 @@ class Announcer:
         """Return when at least ``points`` slots are announced.
 
         Raises:
+            ClockError: If the points refuse as this host's clock is wrong.
             KeysEndedError: If this host's keys end before.
             ConfigError: If this host's keys do not do for what is asked.
         """
@@ -211,8 +187,11 @@ class Announcer:
             await self._changed.wait_for(
                 lambda: self._failure or len(self.registrations) >= points
             )
-            if self._failure is not None:
-                raise self._failure
+            failure = self._failure
+            if isinstance(failure, ClockError):
+                self._failure = None  # it may be set right; the slots go on
+            if failure is not None:
+                raise failure
 
     async def _leave(self, registration: PresenceRegistration) -> None:
         self.on_absence(registration, ABSENCE_LIFETIME)
@@ -244,15 +223,28 @@ class Announcer:
                     return
                 except PspError as error:
                     self._context.log.info("registration_failed", error=str(error))
+                    self._refused += isinstance(error, RequestError)
                 finally:
                     circuit.close()
                     await self._forget(slot)
+            if self._refused >= self.config.doubt_after:
+                await self._look_into_clock()
             await asyncio.sleep(pause * (0.5 + self._context.entropy.uniform()))
             pause = Seconds(min(pause * 2, self.config.max_retry_after))
 
+    async def _look_into_clock(self) -> None:
+        """Tell whoever waits if it is our clock; go on, as it may be set right."""
+        self._refused = 0
+        try:
+            await self.check_clock()
+        except ClockError as error:
+            await self._fail(error)
+        except PspError as error:
+            self._context.log.info("clock_not_checked", error=str(error))
+
     async def _fail(self, error: PspError) -> None:
         """Tell whoever waits that this host cannot go on."""
-        self._context.log.warning("presence_ended", error=str(error))
+        self._context.log.warning("presence_impossible", error=str(error))
         async with self._changed:
             self._failure = error
             self._changed.notify_all()
@@ -300,6 +292,7 @@ class Announcer:
                 raise PresenceNotStoredError("no discovery node stored the record")
             async with self._changed:
                 self.registrations[slot] = registration
+                self._refused, self._failure = 0, None
                 self._changed.notify_all()
             await self._statuses.points_changed()
             self._tell_of_end()
@@ -393,3 +386,7 @@ class Announcer:
 
 class PresenceNotStoredError(PspError):
     """A presence point agreed, but no discovery node keeps the record."""
+
+
+async def _no_check() -> None:
+    """Know nothing of clocks."""

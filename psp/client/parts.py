@@ -235,6 +235,9 @@ class ClientParts:
             self.calls.take_introduction,
             outfit.config.presence,
         )
+        # Whoever is refused everywhere asks the discovery nodes what time it is.
+        card = outfit.identity.contact_card(outfit.context.registry.network)
+        announcer.check_clock = lambda: self.lookup.find(card)
         if self.mailboxes is not None:
             announcer.on_absence = self.mailboxes.left
         return announcer

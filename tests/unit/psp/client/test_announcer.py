@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from psp.client.announcer import Announcer, AnnouncerConfig
+from psp.client.announcer import Announcer
+from psp.client.announcer_config import AnnouncerConfig
 from psp.client.circuit import RequestError
 from psp.client.delegation import DelegatedIdentity
-from psp.client.errors import KeysEndedError
+from psp.client.errors import ClockError, KeysEndedError
 from psp.client.identity import ClientIdentity, Identity
 from psp.client.registration import ABSENCE_LIFETIME, PresenceRegistration
 from psp.client.visibility import Visibility
@@ -579,6 +580,46 @@ def test_a_clock_that_is_set_back_a_day_makes_nobody_unfindable():
 def made_ahead(days: int = 1, since: float = NOON - 1_000) -> DelegatedIdentity:
     network = MemoryRegistry.network
     return DelegatedIdentity.make(ALICE, network, since, days, SeededEntropy(8))
+
+
+def test_who_is_refused_everywhere_looks_into_the_clock_and_goes_on():
+    points = Points(3)
+    points.refusing.update(points.keys)
+    asked: list[float] = []
+
+    async def then(announcer, hub):
+        async def wrong() -> None:
+            asked.append(hub.unix_time())
+            raise ClockError("an hour fast")
+
+        announcer.check_clock = wrong
+        with pytest.raises(ClockError):
+            await announcer.wait_until_announced(1)
+        points.refusing.clear()
+        await announcer.wait_until_announced(3)
+
+    announced(points, then)
+
+    assert 1 <= len(asked) <= 3
+
+
+def test_a_few_refusals_cast_no_doubt_on_the_clock():
+    points = Points(5)
+    points.refusing.add(next(iter(points.keys)))
+    checks: list[int] = []
+
+    async def then(announcer, _):
+        async def check() -> None:
+            checks.append(1)
+
+        announcer.check_clock = check
+        await announcer.wait_until_announced(2)
+        points.refusing.clear()
+        await announcer.wait_until_announced(3)
+
+    announced(points, then)
+
+    assert checks == []
 
 
 def test_a_host_without_the_identity_key_announces_the_user():
