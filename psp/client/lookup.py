@@ -100,6 +100,11 @@ class Lookup:
         """Return whom to ask next, if anybody."""
         return self._spares.pick(besides)
 
+    @property
+    def is_pacing(self) -> bool:
+        """Whether circuits wait for their turn, so that nobody may be called slow."""
+        return self._spares.is_pacing
+
     async def ask(
         self, gateway: NodeId, locations: Iterable[bytes], evidence: Evidence
     ) -> bool:
@@ -273,6 +278,8 @@ class _Inquiry:
                     timeout=SECOND_OPINION if is_enough else HEDGE_AFTER,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
+                if not done and self._lookup.is_pacing:
+                    continue  # the other gateway has not even been asked
                 if is_enough and not done:
                     return
                 self._asking -= done

@@ -77,10 +77,16 @@ class SpareCircuits:
         self._used_at = float("-inf")
         self._tokens = float(self._config.burst)
         self._counted_at = float("-inf")
+        self._waiting = 0
 
     def __len__(self) -> int:
         """How many stand ready."""
         return sum(self._is_good(spare) for spare in self._ready.values())
+
+    @property
+    def is_pacing(self) -> bool:
+        """Whether somebody waits for a turn: more circuits would only wait longer."""
+        return self._waiting > 0
 
     def start(self) -> None:
         """Keep circuits ready from now on; call once, inside the loop."""
@@ -190,7 +196,11 @@ class SpareCircuits:
         self._tokens = min(float(burst), self._tokens + gained) - 1.0
         self._counted_at = now
         if self._tokens < 0:
-            await asyncio.sleep(-self._tokens / rate)
+            self._waiting += 1
+            try:
+                await asyncio.sleep(-self._tokens / rate)
+            finally:
+                self._waiting -= 1
 
 
 def _now() -> float:

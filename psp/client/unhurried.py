@@ -32,6 +32,11 @@ class UnhurriedCircuits(SpareCircuits):
         super().__init__(context, circuits, directory)
         self._pace = pace
 
+    @property
+    def is_pacing(self) -> bool:
+        """Whether somebody waits for a turn."""
+        return self._pace.is_pacing
+
     def pick(self, besides: Collection[NodeId]) -> NodeId | None:
         """Return a gateway to `open`, whether or not a circuit to it stands ready."""
         sources = self._directory.sources(1, besides)

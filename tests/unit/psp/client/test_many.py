@@ -39,10 +39,14 @@ def test_a_hundred_stay_below_the_guards_limits():
         watching = asyncio.create_task(watch())
         results = await look_up_many(lookup, [person.card for person in people])
         watching.cancel()
+        begun.append(len(gateways.builder.opened))
         return results, most, begun
 
     results, most, begun = at_noon(main)
 
+    # Two each and no more, although most wait for their turn: 60 at once, 2.5 a second.
+    assert begun[-1] == 200
+    assert 50 < len(begun) < 65
     assert len(results) == 100
     assert {result.state for result in results} == {PresenceState.OFFLINE}
     assert most <= 8
