@@ -8,6 +8,7 @@ from psp.errors import DecodeError, LocalProtocolError
 from psp.wire.endpoint import Endpoint
 from psp.wire.presence import (
     IntroduceRequest,
+    IntroductionAnswer,
     IntroductionStatus,
     Published,
     Registered,
@@ -16,6 +17,14 @@ from psp.wire.presence import (
 V4, V6 = Endpoint("192.0.2.1", 443), Endpoint("2001:db8::1", 9)
 SIGNATURE = bytes(range(64))
 
+ANSWERS = [
+    *(
+        IntroductionAnswer(status)
+        for status in IntroductionStatus
+        if status is not IntroductionStatus.WORK_NEEDED
+    ),
+    IntroductionAnswer(IntroductionStatus.WORK_NEEDED, 14),
+]
 EXAMPLES = [
     (Registered(SIGNATURE, ()), 113),
     (Registered(SIGNATURE, (V4,)), 113),
@@ -23,13 +32,13 @@ EXAMPLES = [
     (Published(0), 1),
     (Published(8), 1),
     (IntroduceRequest(b"t" * 16, b"s" * 1_504), 1_520),
-    *((status, 1) for status in IntroductionStatus),
+    *((answer, 2) for answer in ANSWERS),
 ]
 KINDS = [
     Registered,
     Published,
     IntroduceRequest,
-    IntroductionStatus,
+    IntroductionAnswer,
 ]
 
 
@@ -82,3 +91,9 @@ def test_more_copies_than_a_byte_counts_are_255():
 def test_introduction_of_another_size_is_not_encoded(tag, sealed):
     with pytest.raises(LocalProtocolError):
         IntroduceRequest(bytes(tag), bytes(sealed)).encode()
+
+
+@pytest.mark.parametrize("data", [b"\x04\x00", b"\x04\x19", b"\x00\x01", b"\x06\x00"])
+def test_an_effort_goes_with_a_demand_of_work_and_with_nothing_else(data):
+    with pytest.raises(DecodeError):
+        IntroductionAnswer.decode(data)
