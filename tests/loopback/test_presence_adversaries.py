@@ -22,31 +22,34 @@ SEED = int(
 
 pytestmark = pytest.mark.timeout(120 if not TRIALS else 3_600)
 
-GOAL = 0.999 if TRIALS else 0.96
-"""A few trials cannot tell 99.9 % from 99 %: one that learns nothing is let pass."""
+GOAL = 0.999
+FEW = 1
+"""A few dozen trials cannot tell 99.9 % from 99 %: one that goes wrong is let pass."""
 
 
 def judge(tally: Tally) -> None:
-    """Fail if too few are found, or anybody is called off line."""
+    """Fail if too many do not get the newest, or anybody is called off line."""
     told = "\n".join([f"seed {SEED}, {dict(tally.outcomes)}", *tally.failures])
-    assert tally.success >= GOAL, told
+    failed = tally.trials - tally.outcomes["newest"]
+    assert failed <= max(FEW, (1 - GOAL) * tally.trials), told
     assert tally.outcomes["offline"] == 0, told
 
 
 async def test_with_30_percent_dead_the_newest_record_is_found(tmp_path: Path) -> None:
     tally = Tally()
     async with open_bed(tmp_path / "net") as bed:
-        await with_dead(bed, TRIALS or 48, tally, dice=random.Random(SEED), say=print)
+        await with_dead(bed, TRIALS or 24, tally, dice=random.Random(SEED), say=print)
     judge(tally)
 
 
 async def test_with_20_percent_malicious_it_is_found(tmp_path: Path) -> None:
     tally = Tally()
     async with open_bed(tmp_path / "net") as bed:
-        await with_bad(bed, TRIALS or 96, tally, dice=random.Random(SEED), say=print)
+        await with_bad(bed, TRIALS or 48, tally, dice=random.Random(SEED), say=print)
     judge(tally)
 
 
+@pytest.mark.skipif(not TRIALS, reason="make presence-trials: the mix has all kinds")
 @pytest.mark.parametrize("behaviour", Behaviour)
 async def test_all_of_one_kind_do_not_prevent_it(
     tmp_path: Path, behaviour: Behaviour
@@ -55,7 +58,7 @@ async def test_all_of_one_kind_do_not_prevent_it(
     async with open_bed(tmp_path / "net", others=4) as bed:
         await with_bad(
             bed,
-            TRIALS or 24,
+            TRIALS // len(Behaviour),
             tally,
             dice=random.Random(SEED),
             say=print,

@@ -6,6 +6,7 @@ will ask: the others are in the registry and hold no record that matters here.
 """
 
 import asyncio
+import functools
 import os
 import random
 from collections import Counter
@@ -185,6 +186,14 @@ CONDITIONS = {
     ),
     "20 % show the past": (0.2, (Behaviour.STALE,)),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _ids_are_known():
+    # All nodes are in one process here: each reckons the ids of all others.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("presence.dht.members.dht_id", functools.cache(dht_id))
+        yield
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
