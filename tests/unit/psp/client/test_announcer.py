@@ -495,8 +495,10 @@ def test_a_day_that_becomes_known_late_is_published_under_within_a_minute():
     )
     tomorrow = period_at(NOON) + 1
 
-    async def then(_, __):
+    async def then(announcer, _):
         await asyncio.sleep(43_200 - 500)
+        await announcer.publish_now()  # so that no renewal is due for ten minutes
+        await asyncio.sleep(1.0)
         assert {record.head.period for record in points.records} == known
         known.add(tomorrow)
         await asyncio.sleep(70.0)
@@ -512,6 +514,8 @@ def test_nodes_that_do_not_know_tomorrow_yet_are_asked_again_and_not_left():
 
     async def then(announcer, _):
         await asyncio.sleep(43_200 - 500)
+        await announcer.publish_now()  # so that no renewal is due for ten minutes
+        await asyncio.sleep(1.0)
         asked = sum(r.head.period == tomorrow for r in points.records)
         points.unknown_periods.clear()
         await asyncio.sleep(70.0)

@@ -1,6 +1,7 @@
 """Keys made ahead for a host that never sees the identity key."""
 
 import stat
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from psp.client.identity_file import (
 from psp.crypto.blinding import PUBLIC_SECRET, Credential, blind_public
 from psp.crypto.kdf import Label
 from psp.errors import ConfigError, DecodeError
-from psp.netdoc.presence_keys import is_signed_by_user
+from psp.netdoc.presence_keys import Grant, is_signed_by_user
 from psp.testing.entropy import SeededEntropy
 from psp.wire.network import Network
 
@@ -79,6 +80,13 @@ def test_at_every_time_a_key_in_force_signs(after):
 def test_clocks_that_differ_a_little_find_a_key_at_either_end():
     assert is_alices(WEEK, START - 120)
     assert is_alices(WEEK, WEEK.ends + 120)
+
+
+@pytest.mark.parametrize(("after", "day"), [(DAY - 60, 0), (DAY + 60, 1)])
+def test_where_two_keys_are_in_force_the_one_that_is_by_itself_signs(after, day):
+    grant = Grant.decode(WEEK.signer(START + after).grant)
+
+    assert grant.not_before == START + day * DAY
 
 
 @pytest.mark.parametrize("unix_now", [START - 121, START + 7 * DAY + 121, 0, 1 << 62])
@@ -168,6 +176,14 @@ def test_whatever_was_changed_in_it_is_noticed():
         changed[position] ^= 1
         with pytest.raises(DecodeError):
             DelegatedIdentity.decode(bytes(changed))
+
+
+def test_presence_keys_are_in_their_order_and_no_key_is_there_twice():
+    one, other = made(2).presence_keys
+    for keys in ((other, one), (one, one)):
+        changed = replace(made(2), presence_keys=keys).encode()
+        with pytest.raises(DecodeError):
+            DelegatedIdentity.decode(changed)
 
 
 def test_anothers_keys_are_not_taken_for_ones_own():

@@ -327,6 +327,14 @@ def test_who_knows_no_grants_believes_identity_keys_only():
         call_on_a_grant(granted(), is_identity)
 
 
+@pytest.mark.parametrize("is_caller", [is_identity, judge(NOW)])
+def test_the_identitys_own_signature_goes_with_no_grant(is_caller):
+    caller = replace(granted(), key=CALLER)
+
+    with pytest.raises(HandshakeError, match="signature"):
+        call_on_a_grant(caller, is_caller)
+
+
 @pytest.mark.parametrize("size", [0, 207, 209])
 def test_message_3_of_another_size_is_refused(size):
     noise, kem = raw_initiator()
