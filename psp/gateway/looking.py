@@ -37,31 +37,36 @@ class LookingDesk:
     async def look_up_many(self, asked: Asked) -> bodies.LookedUpAll:
         """Look up many; each has an answer or a problem of its own."""
         wanted = asked.body_as(bodies.LookUp).who
-        named: list[Whom | Exception] = []
+        named: list[Whom | PspError] = []
         for text in wanted:
             try:
                 named.append(await find_whom(self._client, text))
             except PspError as error:
                 named.append(error)
-        known = [whom for whom in named if isinstance(whom, Whom)]
-        found = iter(
-            await self._client.lookup_many(
-                [whom.who for whom in known], return_exceptions=True
+        # Who is named twice is looked up once.
+        known = {whom.user: whom for whom in named if isinstance(whom, Whom)}
+        found = dict(
+            zip(
+                known,
+                await self._client.lookup_many(
+                    [whom.who for whom in known.values()], return_exceptions=True
+                ),
+                strict=True,
             )
         )
         return bodies.LookedUpAll(
             [
-                _answer(whom, next(found) if isinstance(whom, Whom) else whom)
+                _answer(whom, found[whom.user])
+                if isinstance(whom, Whom)
+                else bodies.LookedUp(problem=problem_of(whom))
                 for whom in named
             ]
         )
 
 
-def _answer(whom: Whom | Exception, found: LookupResult | Exception) -> bodies.LookedUp:
-    if isinstance(found, Exception) or isinstance(whom, Exception):
-        error = found if isinstance(found, Exception) else whom
-        assert isinstance(error, Exception)  # noqa: S101 - one of the two is
-        return bodies.LookedUp(problem=problem_of(error))
+def _answer(whom: Whom, found: LookupResult | PspError) -> bodies.LookedUp:
+    if isinstance(found, PspError):
+        return bodies.LookedUp(problem=problem_of(found))
     return bodies.LookedUp(presence=_presence(whom, found))
 
 

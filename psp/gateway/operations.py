@@ -149,7 +149,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "announce",
         "PUT",
         "/v1/announcement",
-        "Become reachable, or change how; returns when one presence point is in use.",
+        "Become reachable, or change how; returns when that can be found. Beyond about "
+        "six changes in half a minute they wait, and only the last one is published.",
         bodies.Announcement,
         bodies.Announce,
         problems=(Kind.NOT_POSSIBLE, Kind.KEYS_ENDED, Kind.CLOCK),

@@ -94,6 +94,7 @@ class FakePresenceClient:
         contacts: The book.
         known: What look-ups find, by user; others are off line.
         refused: What a look-up of a user raises instead.
+        asked: How many users each look-up of many was for.
         gate: Look-ups wait for it.
         watches: Queues of the open watches, by number; None ends one, an error breaks it.
         watched: Set when a watch is opened.
@@ -119,6 +120,7 @@ class FakePresenceClient:
         )
         self.known: dict[bytes, LookupResult] = {}
         self.refused: dict[bytes, PspError] = {}
+        self.asked: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.watches: list[asyncio.Queue[PresenceEvent | Exception | None]] = []
@@ -152,6 +154,8 @@ class FakePresenceClient:
     ) -> Sequence[LookupResult | PspError]:
         """Look each up."""
         found: list[LookupResult | PspError] = []
+        whos = list(whos)
+        self.asked.append(len(whos))
         assert return_exceptions  # noqa: S101
         for who in whos:
             try:

@@ -129,6 +129,18 @@ async def test_a_batch_has_an_answer_for_each_in_order(program):
     assert stranger.encode() not in str(answer.body)
 
 
+async def test_who_is_named_twice_is_looked_up_once(program):
+    program.befriend("alice")
+    identity = card_of("alice").identity.hex()
+
+    answer = await program.ask(
+        "POST", "/v1/presence", {"who": ["alice", identity, "nobody", "Alice"]}
+    )
+
+    assert len(answer.body["results"]) == 4
+    assert program.client.asked == [1]
+
+
 @pytest.mark.parametrize(
     "body",
     [
