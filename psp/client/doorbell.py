@@ -240,7 +240,7 @@ class Doorbell:
         else:
             verdict = self._judge_stranger(ring)
         if verdict is Verdict.WORK_NEEDED:
-            effort = self._gate.effort(_now())
+            effort = max(self._gate.effort(_now()), 1)  # time goes on
             raise _RefusedError(IntroductionStatus.WORK_NEEDED, effort)
         if verdict is Verdict.BUSY or not self._make_room(ring):
             raise _RefusedError(IntroductionStatus.BUSY)
