@@ -92,11 +92,7 @@ class _Answers:
 
 
 class Evidence:
-    """Grows with every answer; for one look-up of one user.
-
-    Attributes:
-        records: Every genuine record, ended ones included.
-    """
+    """Grows with every answer; for one look-up of one user."""
 
     def __init__(
         self, places: Mapping[bytes, Replicas], random_value: RandomValue
@@ -107,12 +103,36 @@ class Evidence:
             places: By location, who is to hold the user's records.
             random_value: Of a period.
         """
-        self.records: set[bytes] = set()
+        self._records: dict[bytes, OuterRecord] = {}
         self._places = {where: _Place(near) for where, near in places.items()}
         self._random_value = random_value
         self._answers: dict[NodeId, _Answers] = {}
         self._clocks: dict[NodeId, float] = {}
         self._issued: dict[bytes, tuple[int, int]] = {}
+
+    @property
+    def records(self) -> list[bytes]:
+        """Every genuine record, ended ones included."""
+        return sorted(self._records)
+
+    def has_slot(self, *slots: int) -> bool:
+        """Tell whether there is any genuine record in one of these slots."""
+        return any(outer.head.slot in slots for outer in self._records.values())
+
+    def is_somewhere(self, unix_now: float, floors: Mapping[int, int]) -> bool:
+        """Tell whether a record that counts now says where the user is, or is not.
+
+        Args:
+            unix_now: Seconds.
+            floors: By slot, the highest sequence seen before.
+        """
+        heads = (outer.head for outer in self._records.values())
+        return any(
+            head.slot < SLOTS
+            and head.sequence >= floors.get(head.slot, 0)
+            and head.issued - CLOCK_SKEW <= unix_now < head.expires
+            for head in heads
+        )
 
     @property
     def answered(self) -> list[NodeId]:
@@ -228,6 +248,9 @@ class Evidence:
         self, raw: bytes, question: Question, unix_now: float
     ) -> OuterRecord | None:
         """Return a record of this location, whether or not it counts by our clock."""
+        known = self._records.get(raw)
+        if known is not None and known.location == question.location:
+            return known
         try:
             head = RecordHead.decode(raw[:HEAD_SIZE])
             if head.expires + _ENDED_LATELY <= unix_now:
@@ -243,7 +266,7 @@ class Evidence:
             return None
 
     def _take_record(self, outer: OuterRecord, place: _Place) -> None:
-        self.records.add(outer.raw)
+        self._records[outer.raw] = outer
         head = outer.head
         if head.sequence > place.in_hand.get(head.slot, 0):
             place.in_hand[head.slot] = head.sequence

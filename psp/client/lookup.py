@@ -152,7 +152,8 @@ class Lookup:
 
     def is_found(self, card: ContactCard, evidence: Evidence) -> bool:
         """Tell whether anything in hand says where the user is, or that they are not."""
-        return bool(self._read(card, evidence))
+        floors = self.highest.get(card.identity, {})
+        return evidence.is_somewhere(self._context.unix_time(), floors)
 
     def _check_clock(self, now: float) -> None:
         registry = self._context.registry
@@ -215,7 +216,7 @@ class Lookup:
     def _read(self, card: ContactCard, evidence: Evidence) -> list[Presence]:
         registry = self._context.registry
         return read_records(
-            sorted(evidence.records),
+            evidence.records,
             credential=card.credential,
             network=registry.network,
             random_value=registry.random_value,
@@ -225,8 +226,10 @@ class Lookup:
         )
 
     def _read_status(self, card: ContactCard, evidence: Evidence) -> Status | None:
+        if not evidence.has_slot(STATUS_SLOT):
+            return None
         return read_status(
-            sorted(evidence.records),
+            evidence.records,
             credential=card.credential,
             network=self._context.registry.network,
             random_value=self._context.registry.random_value,

@@ -33,6 +33,8 @@ class SpareConfig:
     Attributes:
         count: Circuits that stand ready; a look-up takes two.
         longest: Seconds a circuit may wait.
+        refill_after: Seconds from a look-up until the next circuits are built: what it
+            is waiting for goes first.
         idle_after: Seconds without a look-up after which no more are built.
         retry_after: Seconds until the next try when a build has failed.
         per_second: Circuits begun, sustained: less than the guard's three.
@@ -41,6 +43,7 @@ class SpareConfig:
 
     count: int = 4
     longest: Seconds = Seconds(300.0)
+    refill_after: Seconds = Seconds(0.5)
     idle_after: Seconds = Seconds(900.0)
     retry_after: Seconds = Seconds(5.0)
     per_second: float = 2.5
@@ -159,6 +162,7 @@ class SpareCircuits:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
+                    await asyncio.sleep(self._config.refill_after)
 
     async def _build(self, gateway: NodeId) -> bool:
         self._building.add(gateway)

@@ -188,11 +188,25 @@ def test_whoever_lacks_what_is_a_minute_old_is_blamed():
     assert known.bad_gateways(NOON) == GATES[1:4]
 
 
+def test_what_counts_now_is_told_from_what_is_merely_genuine():
+    known = evidence()
+    assert not known.is_somewhere(NOON, {})
+    tell(known, GATES[0], OLD, KEYS[:6], sequence(OLD))
+
+    assert known.is_somewhere(NOON, {})
+    assert known.is_somewhere(NOON, {0: sequence(OLD)})
+    assert not known.is_somewhere(NOON, {0: sequence(OLD) + 1})
+    assert not known.is_somewhere(NOON + 1_200, {})
+    assert not known.is_somewhere(NOON - 600 - 121, {})
+    assert known.has_slot(0)
+    assert not known.has_slot(1, 3)
+
+
 def test_junk_is_blamed_and_not_kept():
     known = evidence()
     tell(known, GATES[0], b"?" * 450, ())
 
-    assert known.records == set()
+    assert known.records == []
     assert known.bad_gateways(NOON) == [GATES[0]]
 
 
