@@ -42,7 +42,7 @@ them dead a call reaches another within 2 s)."""
 KEEP_MEETING_EVERY = Seconds(15.0)
 """A rendezvous forgets after 30 s who waits there."""
 
-_Either = asyncio.Future[SessionKeys] | asyncio.Future[Reason]
+_Any = asyncio.Future[SessionKeys] | asyncio.Future[Reason] | asyncio.Future[None]
 
 _TELLING = (CallRefusedError, BusyError, UserOfflineError)
 """What the callee itself, or its presence point, has said; the most telling first."""
@@ -161,11 +161,14 @@ class Placing:
         left = max(self._caller.expiry - self._caller.context.unix_time(), 0.0)
         answering = asyncio.create_task(self._handshake.keys(Seconds(left)))
         keeping = asyncio.create_task(self._keep_meeting(meeting))
+        waiting: list[_Any] = [answering, meeting.closed, keeping]
         try:
-            either: list[_Either] = [answering, meeting.closed]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
-                raise UnreachableError("the rendezvous is gone")
+            while not answering.done():
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if meeting.closed.done() or _has_failed(keeping):
+                    raise UnreachableError("the rendezvous is gone")
+                if keeping in waiting and keeping.done():
+                    waiting.remove(keeping)  # the callee has come; keys will follow
             return answering.result()
         except TimeoutError:
             raise NoAnswerError("nobody took the call in time") from None
@@ -182,8 +185,8 @@ class Placing:
             await meeting.request(RelayCommand.ESTABLISH, self._caller.cookie)
 
 
-def _has_failed(meeting: "asyncio.Task[Circuit]") -> bool:
-    return meeting.done() and (meeting.cancelled() or meeting.exception() is not None)
+def _has_failed(task: "asyncio.Task[Circuit] | asyncio.Task[None]") -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 def _failure(task: "asyncio.Task[None]") -> Exception | None:

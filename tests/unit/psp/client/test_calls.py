@@ -926,6 +926,25 @@ def test_a_call_whose_rendezvous_dies_ends_at_once():
     simulate(main)
 
 
+def test_a_call_whose_rendezvous_falls_silent_does_not_ring_on_in_vain():
+    async def main(rig: Rig):
+        card = ALICE.contact_card(rig.registry.network)
+        loop = asyncio.get_running_loop()
+
+        async def forgets(circuit, command, data):
+            is_again = RelayCommand.ESTABLISH in circuit.asked[:-1]
+            if command is RelayCommand.ESTABLISH and is_again:
+                raise RequestError(command, Reason.TIMEOUT)
+            return await rig._answer(circuit, command, data)
+
+        rig.builder._answers = forgets
+        with pytest.raises(UnreachableError, match="rendezvous"):
+            await rig.calls.place(card, rig.found(NODES[0]))
+        return loop.time()
+
+    assert simulate(main) < 20.0
+
+
 def test_a_call_that_is_given_up_leaves_no_circuit_behind():
     async def main(rig: Rig):
         card = ALICE.contact_card(rig.registry.network)
