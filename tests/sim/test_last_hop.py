@@ -6,17 +6,20 @@ of the one that looks up, after it. Nothing of it may name who asks.
 
 import asyncio
 from collections import defaultdict
+from typing import Any
 
 import pytest
 
 import psp.testing
 from psp.client.lookup import PresenceState
+from psp.ids import NodeId
 from psp.testing.hub import SimHub
 from psp.testing.simloop import run_simulation
 from psp.wire.relay_message import RelayCommand
 
 ASKERS = ("bob", "carol")
 LOOK_UPS = 4
+Log = defaultdict[NodeId, list[Any]]
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -31,9 +34,9 @@ class Capture:
     """
 
     def __init__(self, net) -> None:
-        self.packets = defaultdict(list)
-        self.read = defaultdict(list)
-        self.told = defaultdict(list)
+        self.packets: Log = defaultdict(list)
+        self.read: Log = defaultdict(list)
+        self.told: Log = defaultdict(list)
         for node_id in net.relays:
             self._tap(net, node_id)
 

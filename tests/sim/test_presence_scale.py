@@ -10,6 +10,7 @@ import functools
 import os
 import random
 from collections import Counter
+from typing import Any, cast
 
 import pytest
 
@@ -141,7 +142,7 @@ class World:
             self.clock,
             logger("reader"),
         )
-        return Lookup(context, Spares(self), Nobody())
+        return Lookup(context, cast(Any, Spares(self)), cast(Any, Nobody()))
 
     async def close(self) -> None:
         for relay in self.relays.values():

@@ -55,7 +55,7 @@ def what_lies_on(node, home: Path) -> list[bytes]:
 
 def home_of(net, node) -> Path:
     (relay,) = (r for r in net.plan.relays if r.node_id == node.node_id)
-    return relay.config.state_dir
+    return Path(relay.config.state_dir)
 
 
 def test_nobody_is_found_who_did_not_choose_to_be():
