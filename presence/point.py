@@ -120,6 +120,10 @@ class PresencePoint:
         """How many tags have a circuit."""
         return len(self._tags)
 
+    def circuits(self) -> dict[bytes, int]:
+        """Return by tag the key of the circuit that serves it."""
+        return {tag: held.circuit for tag, held in self._tags.items()}
+
     def tag_state(self, tag: bytes, unix_now: float) -> TagState:
         """Tell where the user of a tag is."""
         held = self._tags.get(tag)

@@ -145,6 +145,7 @@ class PresenceService:
             node_id=NodeId(identity.public),
             is_relay=lambda node: registry.node(node) is not None,
             tag_status=self._tag_status,
+            served=self._point.circuits,
             circuits=circuits,
             links=links,
         )

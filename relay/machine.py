@@ -235,6 +235,11 @@ class RelayMachine:
         self._touch(circuit)
         return token
 
+    def cells_from(self, key: int) -> int | None:
+        """Return how many cells came from a circuit's origin; None if it is gone."""
+        circuit = self._table.by_key(key)
+        return None if circuit is None else circuit.cells_forward
+
     def service_request(
         self,
         node_id: NodeId,

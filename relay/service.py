@@ -66,6 +66,10 @@ class RelayCircuitPort:
         finally:
             self._answers.pop(token, None)
 
+    def cells_from(self, key: int) -> int | None:
+        """Return how many cells came from a circuit's origin; None if it is gone."""
+        return self._machine.cells_from(key)
+
     def on_circuit_closed(self, listener: Callable[[int], None]) -> None:
         """Call ``listener(key)`` whenever a circuit ends."""
         self._listeners.append(listener)

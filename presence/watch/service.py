@@ -12,11 +12,12 @@ their own; nothing is sent to a relay that the registry does not know.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from presence.config import WatchConfig
 from presence.limits import Pace, TokenBuckets
 from presence.watch.held_cookies import HeldCookies
+from presence.watch.silence import SilenceJudge
 from presence.watch.stats import WatchStats
 from presence.watch.watchers import Handle, Watchers
 from psp.errors import DecodeError
@@ -38,6 +39,8 @@ from psp.wire.watch import (
 )
 
 _LEAVE_WITHIN = Seconds(1.0)
+_PORTION = 200
+"""Users listened to in one go: half a millisecond."""
 
 
 class WatchService:
@@ -54,6 +57,7 @@ class WatchService:
         node_id: NodeId,
         is_relay: Callable[[NodeId], bool],
         tag_status: Callable[[bytes], WatchStatus],
+        served: Callable[[], Mapping[bytes, int]],
         circuits: CircuitPort,
         links: LinkPort,
     ) -> None:
@@ -64,6 +68,7 @@ class WatchService:
             node_id: Of this relay.
             is_relay: Tells whether the registry knows a relay.
             tag_status: How a tag stands at the presence point, now.
+            served: Which circuits serve which tags there.
             circuits: Requests over circuits that end here.
             links: Requests to and from other relays.
         """
@@ -72,10 +77,13 @@ class WatchService:
         self._node_id = node_id
         self._is_relay = is_relay
         self._tag_status = tag_status
+        self._served = served
         self._circuits = circuits
         self._links = links
         self._watchers = Watchers(config)
         self._cookies = HeldCookies(config)
+        self._silence = SilenceJudge(config.silent_after, config.silent_factor)
+        self._listener: asyncio.Task[None] | None = None
         self._rates: TokenBuckets[NodeId] = TokenBuckets(
             config.changes_per_second, config.change_burst, config.max_peers
         )
@@ -101,9 +109,13 @@ class WatchService:
         self._circuits.serve(RelayCommand.HOLD, self._on_hold)
         self._circuits.on_circuit_closed(self._on_circuit_closed)
         self._links.serve(SERVICE_NUMBER, self._on_message)
+        self._listener = asyncio.create_task(self._listen())
 
     async def close(self) -> None:
         """Tell watchers, as far as a second allows, that this point is gone; stop."""
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
         for tag in self._watchers.tags():
             self.changed(tag, Change.GONE, 0)
         self._is_closed = True
@@ -146,13 +158,38 @@ class WatchService:
         if not self._is_relay(request.watch_point):
             self.stats.requests_bad += 1
             raise RefusedError(Reason.REFUSED)
-        status = self._tag_status(request.tag)
+        status = self._status(request.tag)
         watched = self._watchers.leave(peer.key, request, status, _now())
         if watched is None:
             self.stats.requests_bad += 1
             raise RefusedError(Reason.RESOURCE_LIMIT)
         self.stats.handles[watched.status.name.lower()] += 1
         return watched.encode()
+
+    def _status(self, tag: bytes) -> WatchStatus:
+        status = self._tag_status(tag)
+        if status is WatchStatus.HERE and self._silence.is_silent(tag):
+            return WatchStatus.SILENT
+        return status
+
+    async def _listen(self) -> None:
+        """Notice when a user is heard no more, and when again.
+
+        Whether anybody watches does not matter: who begins to must not wait until it is
+        known what is usual.
+        """
+        while True:
+            await asyncio.sleep(self._config.listen_interval)
+            served = self._served()
+            for number, (tag, circuit) in enumerate(served.items()):
+                if not number % _PORTION:
+                    await asyncio.sleep(0)  # cells that are to be passed on go first
+                cells = self._circuits.cells_from(circuit)
+                if cells is not None:
+                    change = self._silence.listen(tag, circuit, cells, _now())
+                    if change is not None:
+                        self.changed(tag, change, 0)
+            self._silence.forget_others(served)
 
     async def _send(self) -> None:
         """Send what waits, as one of a few that do."""

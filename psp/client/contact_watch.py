@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from psp.client.lookup import LookupResult, PresenceState
-from psp.client.presence_event import WatchReason
+from psp.client.presence_event import GONE, View, WatchReason
 from psp.client.watch_config import WatcherConfig
 from psp.entropy import Entropy
 from psp.ids import NodeId
@@ -27,28 +27,13 @@ _NEVER = Monotonic(float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """How a contact is, as far as is known."""
-
-    state: PresenceState
-    status: str = ""
-    capabilities: frozenset[str] = frozenset()
-    reason: WatchReason = WatchReason.LOOKED_UP
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """Look the contact up; tell `ContactWatch.looked`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Leave a handle; tell `ContactWatch.left`.
-
-    Attributes:
-        node_id: Of the presence point.
-        tag: Of the contact there.
-    """
+    """Leave a handle at a point, for a tag; tell `ContactWatch.left`."""
 
     node_id: NodeId
     tag: bytes = field(repr=False)
@@ -67,6 +52,7 @@ class _Place:
         sequence: Of the newest record that names it.
         is_mailbox: Whether that record is an absence.
         gone_at: The point said that it is gone when this was the sequence; None if not.
+        is_silent: The point said that it hears nothing of the contact.
         renew_at: A handle lies there until then; None without.
         not_before: No handle is left before.
         doubts: Times in a row that what it told was not confirmed.
@@ -79,6 +65,7 @@ class _Place:
     sequence: int = 0
     is_mailbox: bool = False
     gone_at: int | None = None
+    is_silent: bool = False
     renew_at: Monotonic | None = None
     not_before: Monotonic = Monotonic(0.0)
     doubts: int = 0
@@ -95,6 +82,7 @@ class ContactWatch:
     def __init__(self, config: WatcherConfig, entropy: Entropy, now: Monotonic) -> None:
         """Begin with a look-up at once."""
         self.view: View | None = None
+        self._found: View | None = None
         self._config = config
         self._entropy = entropy
         self._places: dict[bytes, _Place] = {}
@@ -130,7 +118,7 @@ class ContactWatch:
     def next_timeout(self) -> Monotonic:
         """Return when to ask for the next action."""
         times = [self._look_at]
-        room = self._config.handles - self.handles
+        room = self._room
         for place in self._places.values():
             if place.renew_at is not None:
                 times.append(place.renew_at)
@@ -195,6 +183,10 @@ class ContactWatch:
             if (status is WatchStatus.AWAY) != place.is_mailbox:
                 missed = max(missed, self._known + 1)
             place.silences = 0
+            if status is WatchStatus.SILENT:
+                self._fall_silent(place, now)
+            elif status is WatchStatus.HERE:
+                self._be_heard(place)
             if missed > self._known:
                 self._expect(tag, missed, now)
             else:
@@ -215,6 +207,10 @@ class ContactWatch:
             self._look_by(self._in(self._config.soon, now))
         elif change is Change.GONE:
             self._gone(place, now)
+        elif change is Change.SILENT:
+            self._fall_silent(place, now)
+        elif change is Change.HEARD:
+            self._be_heard(place)
         elif change is Change.BACK:
             self._expect(tag, max(sequence, self._known) + 1, now)
         elif sequence > self._known:
@@ -247,12 +243,10 @@ class ContactWatch:
             *(place.sequence for place in self._places.values()),
         )
         before = self.view
-        if is_online and self._is_deserted:
-            self.view = View(PresenceState.UNKNOWN, reason=WatchReason.GONE)
-        elif is_online:
-            self.view = View(result.state, result.status, result.capabilities)
-        else:
-            self.view = View(result.state)
+        self._found = View(result.state)
+        if is_online:
+            self._found = View(result.state, result.status, result.capabilities)
+        self.view = GONE if is_online and self._is_deserted else self._found
         return self.view != before or tags != set(self._places)
 
     def _merge(self, found: Iterable[Presence], now: Monotonic) -> dict[bytes, _Place]:
@@ -263,6 +257,8 @@ class ContactWatch:
             if place is None:
                 tells = self._config.tells, now
                 place = _Place(presence.place.node_id, head.slot, tells)
+            if head.sequence > place.sequence:
+                place.is_silent = False  # it was agreed over the circuit there
             if head.sequence >= place.sequence:
                 place.sequence = head.sequence
                 place.is_mailbox = presence.is_absence
@@ -278,15 +274,32 @@ class ContactWatch:
 
     @property
     def _is_deserted(self) -> bool:
-        """Whether every point said that the contact's circuit is gone."""
-        return all(place.gone_at is not None for place in self._places.values())
+        """Whether every point said that the contact's circuit is gone or silent."""
+        return all(
+            place.is_silent or place.gone_at is not None
+            for place in self._places.values()
+        )
 
     def _gone(self, place: _Place, now: Monotonic) -> None:
         place.gone_at = place.sequence
+        self._miss(place, now)
+
+    def _fall_silent(self, place: _Place, now: Monotonic) -> None:
+        if not place.is_silent:
+            place.is_silent = True
+            self._miss(place, now)
+
+    def _miss(self, place: _Place, now: Monotonic) -> None:
+        """See whether anybody is left who has heard of the contact; look up."""
         if self._is_deserted and not place.is_mailbox:
-            self.view = View(PresenceState.UNKNOWN, reason=WatchReason.GONE)
+            self.view = GONE
             self._looks_in_vain = 0
         self._look_by(self._in(self._config.after_gone, now))
+
+    def _be_heard(self, place: _Place) -> None:
+        place.is_silent = False
+        if self.view == GONE and not self._is_deserted and self._found is not None:
+            self.view = self._found
 
     # ---- whom we believe
 
@@ -333,14 +346,23 @@ class ContactWatch:
 
     def _wanting(self, now: Monotonic) -> bytes | None:
         """Return the tag that wants a handle now, that of the lowest slot first."""
-        room = self._config.handles
-        waiting: list[tuple[int, bytes]] = []
-        for tag, place in self._places.items():
-            if place.renew_at is not None:
-                room -= 1
-            elif place.gone_at is None and place.not_before <= now:
-                waiting.append((place.slot, tag))
-        return min(waiting)[1] if waiting and room > 0 else None
+        waiting = [
+            (place.slot, tag)
+            for tag, place in self._places.items()
+            if place.renew_at is None
+            and place.gone_at is None
+            and place.not_before <= now
+        ]
+        return min(waiting)[1] if waiting and self._room > 0 else None
+
+    @property
+    def _room(self) -> int:
+        """For how many more handles; those at points that hear nothing do not count."""
+        lying = sum(
+            place.renew_at is not None and not place.is_silent
+            for place in self._places.values()
+        )
+        return self._config.handles - lying
 
     def _plan(self, now: Monotonic) -> None:
         """Say when to look again after a look-up, with handles lying and without."""

@@ -17,7 +17,8 @@ class WatchReason(enum.StrEnum):
     """A look-up found it so."""
 
     GONE = "gone"
-    """No presence point has the contact's circuit any more; nobody said goodbye."""
+    """No presence point has the contact's circuit any more, or hears anything over it;
+    nobody said goodbye."""
 
     CLOCK = "clock"
     """Our own clock is too far off to tell anything; the watch goes on trying."""
@@ -32,6 +33,19 @@ class WatchReason(enum.StrEnum):
     def is_last(self) -> bool:
         """Whether no event of this contact follows."""
         return self in {WatchReason.REMOVED, WatchReason.REVOKED}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a contact is, as far as is known."""
+
+    state: PresenceState
+    status: str = ""
+    capabilities: frozenset[str] = frozenset()
+    reason: WatchReason = WatchReason.LOOKED_UP
+
+
+GONE = View(PresenceState.UNKNOWN, reason=WatchReason.GONE)
 
 
 @dataclass(frozen=True, slots=True)

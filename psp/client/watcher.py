@@ -19,11 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from psp.client.circuits import CircuitBuilder
-from psp.client.contact_watch import ContactWatch, Leave, Look, View
+from psp.client.contact_watch import ContactWatch, Leave, Look
 from psp.client.context import ClientContext
 from psp.client.errors import ClockError, UserRevokedError, WrongNetworkError
 from psp.client.lookup import LookupResult, PresenceState
-from psp.client.presence_event import PresenceEvent, WatchReason
+from psp.client.presence_event import PresenceEvent, View, WatchReason
 from psp.client.presence_watch import PresenceWatch
 from psp.client.watch_config import WatcherConfig
 from psp.client.watch_point import WatchPoint, WatchPoints

@@ -53,6 +53,10 @@ class CircuitPort(Protocol):
         """Ask the origin of a circuit; None when it is gone, refuses or is silent."""
         ...
 
+    def cells_from(self, key: int) -> int | None:
+        """Return how many cells came from a circuit's origin; None if it is gone."""
+        ...
+
     def on_circuit_closed(self, listener: Callable[[int], None]) -> None:
         """Call ``listener(key)`` whenever a circuit ends."""
 

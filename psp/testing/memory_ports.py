@@ -131,6 +131,11 @@ class MemoryCircuits:
             return None
         return await circuit.answering(command, data)
 
+    def cells_from(self, key: int) -> int | None:
+        """Return how many cells a test says have come over a circuit."""
+        circuit = self._open.get(key)
+        return None if circuit is None else len(circuit.cells)
+
     def on_circuit_closed(self, listener: Callable[[int], None]) -> None:
         """Call ``listener(key)`` whenever a circuit ends."""
         self._listeners.append(listener)
@@ -156,11 +161,13 @@ class MemoryCircuit:
         circuits: Of the relay at its end.
         peer: What that relay knows it by.
         answering: How the origin answers; None for never.
+        cells: As many as have come from the origin, as far as anybody counts.
     """
 
     circuits: MemoryCircuits = field(repr=False)
     peer: CircuitPeer
     answering: Answering | None = None
+    cells: list[None] = field(default_factory=list)
 
     async def request(self, command: RelayCommand, data: bytes) -> bytes:
         """Ask the relay at the end.

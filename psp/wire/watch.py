@@ -50,6 +50,12 @@ class Change(enum.IntEnum):
     MOVED = 5
     """The tag is served over another circuit now."""
 
+    SILENT = 6
+    """Nothing has come over its circuit for several times as long as usual."""
+
+    HEARD = 7
+    """Something has come over it again."""
+
 
 @dataclass(frozen=True, slots=True)
 class HoldRequest:
@@ -182,6 +188,9 @@ class WatchStatus(enum.IntEnum):
     BUSY = 3
     """Too many handles lie here: nothing was left."""
 
+    SILENT = 4
+    """The owner has a circuit here, but nothing has come over it for long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -199,7 +208,7 @@ class Watched:
     @property
     def is_left(self) -> bool:
         """Whether the handle lies there now."""
-        return self.status in {WatchStatus.HERE, WatchStatus.AWAY}
+        return self.status not in {WatchStatus.NO_SUCH_TAG, WatchStatus.BUSY}
 
     def encode(self) -> bytes:
         """Return the nine bytes."""

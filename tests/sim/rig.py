@@ -1,6 +1,6 @@
 """A whole network in virtual time: real relays, real clients, simulated wires."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 from cli.assembly import RelayNode
 from cli.demo.plan import NetworkPlan, make_plan
 from psp.client.api import Client, connect
+from psp.client.config import ClientConfig
 from psp.testing.entropy import SeededEntropy
 from psp.testing.hub import SimHub
 
@@ -27,9 +28,24 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    hub: SimHub, folder: Path, *, seed: int, relays: int = 12, users=("alice", "bob")
+    hub: SimHub,
+    folder: Path,
+    *,
+    seed: int,
+    relays: int = 12,
+    users=("alice", "bob"),
+    configure: Callable[[ClientConfig], ClientConfig] = lambda config: config,
 ) -> AsyncIterator[Town]:
-    """Start every relay and every client; stop them at the end."""
+    """Start every relay and every client; stop them at the end.
+
+    Args:
+        hub: Their network.
+        folder: For their files.
+        seed: Of everything random.
+        relays: How many.
+        users: Names of the clients.
+        configure: Changes the settings of each client.
+    """
     entropy = SeededEntropy(seed)
     plan = make_plan(
         folder,
@@ -54,7 +70,7 @@ async def town(
             nodes.append(node)
         clients = {}
         for number, name in enumerate(users):
-            config = replace(plan.client_config(name), port=0)
+            config = configure(replace(plan.client_config(name), port=0))
             clients[name] = await stack.enter_async_context(
                 connect(
                     config,

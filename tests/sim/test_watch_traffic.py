@@ -2,7 +2,9 @@
 
 Counted are cells of the client's links, both ways, padding apart, beyond those of a client
 that does nothing: in the same hour, in the same network. One contact is the
-dearest case, as the circuit to the watch point serves all.
+dearest case, as the circuit to the watch point serves all: 170 cells an hour against
+4,800 are 3.5 %. Measured likewise, 10 contacts cost 1,323 (2.5 %) and 50 cost 6,607
+(2.5 %); most of it is the first look-up and handles.
 """
 
 import asyncio
@@ -11,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from psp.client.api import Client
+from psp.client.config import ClientConfig
 from psp.testing.simloop import run_simulation
 from psp.testing.weather import Weather
 from psp.units import Seconds
@@ -36,16 +39,20 @@ async def poll(client: Client, card) -> None:
         await asyncio.sleep(30)
 
 
+def seldom_pinging(config: ClientConfig) -> ClientConfig:
+    """A user's own signs of life are not what is measured, and slow to simulate."""
+    presence = replace(config.presence, ping_every=Seconds(60.0))
+    return replace(config, presence=presence)
+
+
 def test_an_hour_of_watching_one_contact_costs_a_twentieth_of_polling(tmp_path):
     async def main(hub):
         users = ("alice", "watcher", "poller", "idler")
-        async with town(hub, tmp_path, seed=3, users=users) as place:
+        async with town(
+            hub, tmp_path, seed=3, users=users, configure=seldom_pinging
+        ) as place:
             alice, watcher, poller, idler = place.clients.values()
             await alice.announce(3)
-            assert alice.announcer is not None
-            # Her own signs of life are not what is measured, and slow to simulate.
-            config = replace(alice.announcer.config, ping_every=Seconds(60.0))
-            alice.announcer.config = config
             for client in place.clients.values():
                 await client.directory.wait_until_heard()
             await asyncio.sleep(60)

@@ -36,6 +36,7 @@ class Relay:
     circuits: MemoryCircuits
     service: WatchService
     tags: dict[bytes, WatchStatus]
+    owners: dict[bytes, int]
 
 
 @dataclass
@@ -58,16 +59,18 @@ class World:
     def _relay(self, name, names, config) -> Relay:
         circuits = MemoryCircuits()
         tags: dict[bytes, WatchStatus] = {TAG: WatchStatus.HERE}
+        owners: dict[bytes, int] = {}
         service = WatchService(
             config,
             node_id=name,
             is_relay=lambda node: node in names,
             tag_status=lambda tag: tags.get(tag, WatchStatus.NO_SUCH_TAG),
+            served=lambda: owners,
             circuits=circuits,
             links=self.links.port(name),
         )
         service.start()
-        return Relay(name, circuits, service, tags)
+        return Relay(name, circuits, service, tags, owners)
 
     async def close(self) -> None:
         for relay in self.relays:
@@ -277,6 +280,33 @@ def test_a_popular_tag_tells_a_thousand_watchers_at_its_pace():
     in_simulation(main)
 
 
+def test_who_is_heard_no_more_is_told_and_who_is_heard_again_too():
+    async def main(world):
+        point, between, _ = world.relays
+        bob = await hold(between, 1, 2)
+        owner = point.circuits.open()
+        point.owners[TAG] = owner.peer.key
+        await watch(point, between.node_id, 1)
+        for _ in range(10):  # a sign of life every 5 s
+            owner.cells.append(None)
+            await asyncio.sleep(5)
+        assert not bob.heard
+        await asyncio.sleep(20)
+        assert [open_change(KEY, m.cookie, m.sealed)[0] for m in bob.heard] == [
+            Change.SILENT
+        ]
+        assert (await watch(point, between.node_id, 2)).status is WatchStatus.SILENT
+
+        owner.cells.append(None)
+        await asyncio.sleep(5)
+        assert [open_change(KEY, m.cookie, m.sealed)[0] for m in bob.heard] == [
+            Change.SILENT,
+            Change.HEARD,
+        ]
+
+    in_simulation(main)
+
+
 def test_a_point_that_closes_says_so():
     async def main(world):
         point, between, _ = world.relays
@@ -305,6 +335,6 @@ def test_closing_leaves_nothing_running():
         await point.service.close()
 
         left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not left
+        assert left == {relay.service._listener for relay in world.relays[1:]}
 
     in_simulation(main)

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from psp.client.contact_watch import ContactWatch, Leave, Look, View
+from psp.client.contact_watch import ContactWatch, Leave, Look
 from psp.client.lookup import LookupResult, PresenceState
-from psp.client.presence_event import WatchReason
+from psp.client.presence_event import GONE, View, WatchReason
 from psp.client.watch_config import WatcherConfig
 from psp.ids import NodeId
 from psp.netdoc.presence_inner import Place, Presence
@@ -20,7 +20,6 @@ from psp.wire.watch import Change, Watched, WatchStatus
 CONFIG = WatcherConfig()
 ENDPOINT = (Endpoint("192.0.2.1", 443),)
 ONLINE, OFFLINE, UNKNOWN = PresenceState
-GONE = View(UNKNOWN, reason=WatchReason.GONE)
 HOUR = 3_600.0
 
 
@@ -255,6 +254,35 @@ def test_a_point_that_disagrees_with_the_record_makes_us_look(
     assert bench.watch.view == View(truth.state)
 
 
+def test_silence_everywhere_is_unknown_until_somebody_is_heard_again(bench):
+    start = started(bench, online(record(0, 5), record(1, 6), status="here"))
+    bench.answers[tag(0)] = bench.answers[tag(1)] = Watched(WatchStatus.SILENT)
+    bench.tell(0, Change.SILENT)
+    assert bench.watch.view == View(ONLINE, "here")
+    bench.tell(1, Change.SILENT)
+    assert bench.watch.view == GONE
+
+    bench.run(60)  # the records are still found, and handles lie again
+    assert bench.watch.view == GONE
+    assert bench.watch.handles == 2
+    assert 1 <= bench.looks_since(start) <= 4
+    bench.tell(1, Change.HEARD)
+    assert bench.watch.view == View(ONLINE, "here")
+
+
+def test_a_silent_point_counts_again_when_its_record_is_renewed(bench):
+    started(bench, online(record(0, 5)))
+    bench.answers[tag(0)] = Watched(WatchStatus.SILENT)
+    bench.tell(0, Change.SILENT)
+    bench.run(60)
+    assert bench.watch.view == GONE
+
+    bench.answers[tag(0)] = Watched(WatchStatus.HERE)
+    bench.found = online(record(0, 9))
+    bench.run(200)
+    assert bench.watch.view == View(ONLINE)
+
+
 def test_no_such_tag_means_gone(bench):
     bench.answers[tag(0)] = Watched(WatchStatus.NO_SUCH_TAG)
     started(bench, online(record(0, 5)))
@@ -333,6 +361,8 @@ LIES = {
     "says that the owner is back": lambda bench: bench.tell(0, Change.BACK, 2**63),
     "sends what does not open": lambda bench: bench.tell(0, None),
     "says that the circuit is gone": lambda bench: bench.tell(0, Change.GONE),
+    "says that nothing is heard": lambda bench: bench.tell(0, Change.SILENT),
+    "says that something is heard": lambda bench: bench.tell(0, Change.HEARD),
 }
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from psp.client.contact_watch import View
 from psp.client.errors import (
     ClockError,
     ContactRevokedError,
@@ -14,7 +13,7 @@ from psp.client.errors import (
     WrongNetworkError,
 )
 from psp.client.lookup import LookupResult, PresenceState
-from psp.client.presence_event import PresenceEvent, WatchReason
+from psp.client.presence_event import PresenceEvent, View, WatchReason
 from psp.client.presence_watch import PresenceWatch
 from psp.client.watch_config import WatcherConfig
 from psp.client.watcher import Watcher, WatcherStatus, WatchLimitError
