@@ -59,7 +59,7 @@ class Tab:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    async def wait_for(self, condition, seconds=10):
+    async def wait_for(self, condition, seconds=20):
         """Wait until a script is true in the page, or fail with what is shown there."""
         script = f"""new Promise((resolve) => {{
             const until = Date.now() + {seconds * 1000};
@@ -91,7 +91,7 @@ async def browser_tab(folder: Path):
     )
     reading = None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             port = await _debugging_port(process)
         # Read on, lest the browser stops at a full pipe.
         reading = asyncio.create_task(process.stderr.read())

@@ -21,7 +21,7 @@ from tests.unit.psp.gateway.rig import TOKEN, card_of
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 ONLINE, OFFLINE = PresenceState.ONLINE, PresenceState.OFFLINE
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(90)
 
 
 @asynccontextmanager
