@@ -26,6 +26,8 @@ LOOKUPS_PER_CLIENT = 25
 """A guard lets a client build 90 circuits at once, and 3 a second then."""
 AT_ONCE = 8
 """Clients that look up at the same time."""
+AT_ONCE_WITH_DEAD = 12
+"""They mostly wait for relays that are gone."""
 
 DEAD_SHARE = 0.3
 BAD_SHARE = 0.2
@@ -87,7 +89,7 @@ async def with_dead(
         )
         for node_id in dead:
             await bed.kill(node_id)
-        await look_all_up(bed, expected, tally, blamed=dead)
+        await look_all_up(bed, expected, tally, blamed=dead, at_once=AT_ONCE_WITH_DEAD)
         say(_words("dead", len(dead), tally))
 
 
@@ -136,16 +138,17 @@ async def look_all_up(
     tally: Tally,
     *,
     blamed: Sequence[NodeId] = (),
+    at_once: int = AT_ONCE,
 ) -> None:
     """Look users up, each once, by clients that share nothing."""
-    room = asyncio.Semaphore(AT_ONCE)
+    room = asyncio.Semaphore(at_once)
 
     async def read(number: int, part: Sequence[Expected]) -> None:
         async with room, stranger(bed, number) as client:
             for each in part:
                 await _try(bed, client, each, tally, blamed)
 
-    step = min(LOOKUPS_PER_CLIENT, -(-len(expected) // AT_ONCE))
+    step = min(LOOKUPS_PER_CLIENT, -(-len(expected) // at_once))
     parts = [expected[start : start + step] for start in range(0, len(expected), step)]
     await asyncio.gather(*(read(number, part) for number, part in enumerate(parts)))
 
