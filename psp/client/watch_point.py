@@ -33,6 +33,11 @@ MOST_GARBLED = 3
 """Messages that do not open, before the watch point is left: either it or three presence
 points cheat."""
 
+_TRIES = 3
+"""Watch points asked for a cookie before a handle is given up for now."""
+_REMEMBERED = 8
+"""Relays that gave none; the oldest is forgotten first."""
+
 OnChange = Callable[[bytes], bool]
 """Takes what was sealed; tells whether it opened."""
 
@@ -54,12 +59,23 @@ class WatchPoint:
         self._listeners: dict[bytes, OnChange] = {}
         self._holding = asyncio.Lock()
         self._garbled = 0
+        self._is_left = False
         circuit.serve(RelayCommand.CHANGED, self._on_changed)
 
     @property
     def node_id(self) -> NodeId:
         """The relay at the end of the circuit."""
         return self.circuit.path[-1].node_id
+
+    @property
+    def is_open(self) -> bool:
+        """Whether handles may lead here."""
+        return self.circuit.is_open and not self._is_left
+
+    def leave(self) -> None:
+        """Use it no longer."""
+        self._is_left = True
+        self.circuit.close()
 
     @property
     def handles(self) -> int:
@@ -131,7 +147,7 @@ class WatchPoint:
             self._garbled += 1
             if self._garbled >= MOST_GARBLED:
                 self._context.log.warning("watch_point_left", reason="garbled")
-                self.circuit.close()
+                self.leave()
         return b""
 
     def _between(self, span: tuple[float, float]) -> float:
@@ -154,22 +170,40 @@ class WatchPoints:
         self._on_lost = on_lost
         self._open: dict[WatchPoint, asyncio.Task[None]] = {}
         self._opening = asyncio.Lock()
+        self._refused: deque[NodeId] = deque(maxlen=_REMEMBERED)
 
     def __len__(self) -> int:
         return len(self._open)
 
-    async def get(self) -> WatchPoint:
-        """Return a watch point with room for a handle.
+    async def hold(self, wanted: int) -> tuple[WatchPoint, bytes]:
+        """Return a watch point and a cookie that it holds.
+
+        Args:
+            wanted: How many will be needed soon.
 
         Raises:
-            PspError: If none can be opened.
+            PspError: If several have none to give.
         """
+        tries = _TRIES
+        while True:
+            point = await self._get()
+            try:
+                return point, await point.hold(wanted)
+            except PspError as error:
+                self._context.log.info("watch_point_refused", error=str(error))
+                self._refused.append(point.node_id)
+                point.leave()
+                tries -= 1
+                if not tries:
+                    raise
+
+    async def _get(self) -> WatchPoint:
         async with self._opening:
             for point in self._open:
                 has_room = point.handles < self._config.handles_per_watch_point
-                if has_room and point.circuit.is_open:
+                if has_room and point.is_open:
                     return point
-            avoid = [point.node_id for point in self._open]
+            avoid = [*self._refused, *(point.node_id for point in self._open)]
             circuit = await self._circuits.open(Purpose.WATCH_POINT, avoid=avoid)
             point = WatchPoint(self._context, circuit, self._config)
             task = asyncio.create_task(self._keep(point), name="watch point")

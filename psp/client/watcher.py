@@ -263,9 +263,7 @@ class Watcher:
         contact.watch.left(leave.tag, watched, _now())
 
     async def _leave_over_circuit(self, contact: _Contact, leave: Leave) -> Watched:
-        point = await self._points.get()
-        wanted = 2 * (len(self._contacts) + 1)
-        cookie = await point.hold(wanted)
+        point, cookie = await self._points.hold(2 * (len(self._contacts) + 1))
         key = self._context.entropy.token(KEY_SIZE)
         request = WatchRequest(
             leave.tag, self._config.lifetime, point.node_id, cookie, key

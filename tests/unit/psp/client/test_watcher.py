@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from psp.client.circuit import RequestError
 from psp.client.errors import (
     ClockError,
     ContactRevokedError,
@@ -34,6 +35,7 @@ from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import MemoryRegistry
 from psp.testing.simloop import run_simulation
 from psp.units import UnixTime
+from psp.wire.cell import Reason
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 from psp.wire.relay_message import RelayCommand
@@ -70,6 +72,7 @@ class World:
         self.looks: list[UserId] = []
         self.handles: dict[bytes, WatchRequest] = {}
         self.lies: list[WatchRequest] = []
+        self.full: set[NodeId] = set()
         self.sequence = 100
         self.watcher = Watcher(
             self.context, self.builder.as_builder(), self.look_up, config
@@ -107,6 +110,8 @@ class World:
     ) -> bytes:
         await asyncio.sleep(0.05)
         if command is RelayCommand.HOLD:
+            if circuit.path[0].node_id in self.full:
+                raise RequestError(command, Reason.RESOURCE_LIMIT)
             return Held(len(HoldRequest.decode(data).cookies)).encode()
         assert command is RelayCommand.WATCH
         assert circuit.purpose is Purpose.WATCH
@@ -382,6 +387,39 @@ def test_a_lost_watch_point_is_replaced_and_handles_are_left_anew():
         await world.change(cards[0], Change.GONE)
         await asyncio.sleep(1)
         assert app.told()[-1] == (UNKNOWN, WatchReason.GONE)
+        await app.stop()
+
+    in_simulation(main)
+
+
+def test_a_full_watch_point_is_passed_over():
+    async def main(world):
+        world.full |= set(world.relays[:2])
+        app = App(world.watcher.watch([world.card()]))
+        app.start()
+        await asyncio.sleep(10)
+
+        (point,) = world.watch_points()
+        assert point.path[0].node_id not in world.full
+        assert world.watcher.status() == WatcherStatus(1, 1, 1)
+        await app.stop()
+
+    in_simulation(main)
+
+
+def test_when_all_are_full_few_are_asked():
+    async def main(world):
+        world.full |= set(world.relays)
+        app = App(world.watcher.watch([world.card()]))
+        app.start()
+        await asyncio.sleep(3_600)
+
+        holds = sum(
+            circuit.purpose is Purpose.WATCH_POINT for circuit in world.builder.opened
+        )
+        assert 3 <= holds <= 15
+        assert app.told() == [(ONLINE, WatchReason.FIRST)]
+        assert len(world.looks) >= 4  # looking up is what is left
         await app.stop()
 
     in_simulation(main)
