@@ -129,7 +129,6 @@ class Introducing:
 
     Attributes:
         point: Which.
-        has_answered: Whether it has said anything, if only that it wants work.
     """
 
     def __init__(
@@ -148,7 +147,6 @@ class Introducing:
             avoid: The callee's other points: one that is silent must not be on the way.
         """
         self.point = point
-        self.has_answered = False
         self._avoid = avoid
         self._caller = caller
         self._initiators = initiators
@@ -173,7 +171,6 @@ class Introducing:
             waiting = await asyncio.shield(meeting)
             plain = self._introduction(waiting, initiator.message_1)
             answer = await self._ask(circuit, plain)
-            self.has_answered = True
             if answer.status is IntroductionStatus.WORK_NEEDED:
                 worked = await self._work(plain, answer.effort)
                 answer = await self._ask(circuit, worked)

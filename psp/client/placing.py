@@ -5,6 +5,7 @@
     meeting    circuit to R, ESTABLISH(cookie) ......... again every 15 s while it rings
     point 1    circuit to C1, INTRODUCE -- no answer for 0.8 s, or failed
     point 2                    circuit to C2, INTRODUCE -- DELIVERED: it rings
+    point 3                                    3 s later, lest C2 has only said so
                                         <- message 2 through R: the callee answers
 
 All introductions of a call have one cookie, so that the callee rings once, and each its
@@ -13,7 +14,8 @@ takes is answered at the rendezvous.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from psp.client.circuit import Circuit
@@ -39,6 +41,8 @@ from psp.wire.relay_message import RelayCommand
 HEDGE_AFTER = Seconds(0.8)
 """A presence point that has not answered by then gets company (R-PRE-3: with one of
 them dead a call reaches another within 2 s)."""
+FURTHER_AFTER = Seconds(3.0)
+"""Seconds of ringing after which the callee is told at another point as well."""
 KEEP_MEETING_EVERY = Seconds(15.0)
 """A rendezvous forgets after 30 s who waits there."""
 
@@ -98,10 +102,15 @@ class Placing:
         """
         meeting = asyncio.create_task(self._open_meeting(points))
         try:
-            await self._introduce(points, meeting)
+            left = await self._introduce(points, meeting)
             self._on_step("introduction delivered")
             circuit = await meeting
-            keys = await self._wait_for_keys(circuit)
+            further = asyncio.create_task(self._introduce_further(left, meeting))
+            try:
+                keys = await self._wait_for_keys(circuit)
+            finally:
+                further.cancel()
+                await asyncio.gather(further, return_exceptions=True)
         except BaseException:
             await _close(meeting)
             raise
@@ -125,28 +134,29 @@ class Placing:
 
     async def _introduce(
         self, points: Sequence[Presence], meeting: "asyncio.Task[Circuit]"
-    ) -> None:
-        """Return when one of the points has delivered an introduction."""
+    ) -> list[Presence]:
+        """Return when one point has delivered an introduction; return the untried.
+
+        A point that wants work does not hold the others up: it may have made that up.
+        """
         left, ids = list(points), {point.place.node_id for point in points}
         running: dict[asyncio.Task[None], Introducing] = {}
         failures: list[Exception] = []
         try:
             while (left or running) and not _has_failed(meeting):
-                is_heard = any(try_.has_answered for try_ in running.values())
-                if left and not is_heard:
-                    point = left.pop(0)
-                    others = ids - {point.place.node_id}
-                    try_ = Introducing(self._caller, point, self._initiators, others)
+                if left:
+                    try_ = self._try(left.pop(0), ids)
                     running[asyncio.create_task(try_.run(meeting))] = try_
-                hedge = HEDGE_AFTER if left and not is_heard else None
                 done, _ = await asyncio.wait(
-                    running, timeout=hedge, return_when=asyncio.FIRST_COMPLETED
+                    running,
+                    timeout=HEDGE_AFTER if left else None,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 for task in done:
                     try_ = running.pop(task)
                     error = _failure(task)
                     if error is None:
-                        return
+                        return [each.point for each in running.values()] + left
                     failures.append(error)
                     if isinstance(error, UserOfflineError):
                         self.absent.append(try_.point)
@@ -155,6 +165,25 @@ class Placing:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
         raise _most_telling(failures)
+
+    async def _introduce_further(
+        self, points: Sequence[Presence], meeting: "asyncio.Task[Circuit]"
+    ) -> None:
+        """Tell the callee again at other points, while nobody answers.
+
+        A point may say that it has delivered what it has dropped. To a callee that has
+        been told, a second introduction of the same call is nothing new.
+        """
+        ids = {point.place.node_id for point in points}
+        for point in points:
+            await asyncio.sleep(FURTHER_AFTER)
+            with suppress(PspError, TimeoutError):
+                await self._try(point, ids).run(meeting)
+
+    def _try(self, point: Presence, ids: Collection[NodeId]) -> Introducing:
+        """Prepare a try; the callee's other points are not to be on its way."""
+        others = [each for each in ids if each != point.place.node_id]
+        return Introducing(self._caller, point, self._initiators, others)
 
     async def _wait_for_keys(self, meeting: Circuit) -> SessionKeys:
         assert self._handshake is not None  # noqa: S101 - the meeting is open

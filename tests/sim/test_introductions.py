@@ -22,6 +22,8 @@ from psp.testing.simloop import run_simulation
 from psp.testing.testbed import LocalNetwork
 from psp.testing.weather import Weather
 from psp.units import Seconds
+from psp.wire.presence import IntroductionAnswer, IntroductionStatus
+from psp.wire.relay_message import RelayCommand
 from tests.sim.calls import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -109,6 +111,28 @@ def test_two_dead_points_of_three_cost_the_call_a_second_more():
 
     assert point == third.place.node_id
     assert took < 5.0
+
+
+def test_a_point_that_drops_what_it_says_it_has_delivered_costs_seconds():
+    async def main(here: Scene):
+        found = await here.bob.lookup(here.card)
+        liar = here.net.node(found.points[0].place.node_id).presence._introductions
+        delivered = IntroductionAnswer(IntroductionStatus.DELIVERED).encode()
+
+        async def lie(_peer, _data):
+            return delivered
+
+        liar._circuits.serve(RelayCommand.INTRODUCE, lie)
+        calling = asyncio.create_task(here.bob.call(here.card, found=found))
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        call = await anext(here.alice.incoming())
+        took = loop.time() - start
+        (await call.answer()).close()
+        await calling
+        return took
+
+    assert 3.0 < play(main) < 6.0
 
 
 def test_a_call_that_rings_for_three_quarters_of_a_minute_can_be_answered():

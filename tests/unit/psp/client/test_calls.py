@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from psp.client import doorbell
+from psp.client import doorbell, introducing
 from psp.client.calls import Calls
 from psp.client.circuit import Circuit, RequestError
 from psp.client.errors import (
@@ -777,7 +777,7 @@ def test_a_point_that_does_not_answer_gets_company_and_the_first_to_deliver_wins
             reached.append(loop.time()) if "delivered" in what else None
         )
         placing = asyncio.create_task(rig.calls.place(card, rig.found(*NODES[:3])))
-        await asyncio.sleep(5.0)
+        await asyncio.sleep(3.0)
         placing.cancel()
         await asyncio.gather(placing, return_exceptions=True)
         return rig.introduced, reached, [c.is_open for c in rig.builder.opened]
@@ -788,6 +788,55 @@ def test_a_point_that_does_not_answer_gets_company_and_the_first_to_deliver_wins
     assert len(reached) == 1
     assert reached[0] < 2.0
     assert not any(are_open)
+
+
+def test_a_point_that_only_says_that_it_has_delivered_does_not_end_the_call():
+    """Each further point is told after 3 s more of ringing, and its word changes nothing."""
+
+    async def main(rig: Rig):
+        rig.status = {NODES[1]: REFUSED}
+        card = ALICE.contact_card(rig.registry.network)
+        placing = asyncio.create_task(rig.calls.place(card, rig.found(*NODES[:3])))
+        introduced = []
+        for _ in range(3):
+            await asyncio.sleep(3.9)
+            introduced.append(len(rig.introduced))
+        is_ringing = not placing.done()
+        placing.cancel()
+        await asyncio.gather(placing, return_exceptions=True)
+        return introduced, is_ringing, [c.is_open for c in rig.builder.opened]
+
+    introduced, is_ringing, are_open = simulate(main)
+
+    assert introduced == [2, 3, 3]
+    assert is_ringing
+    assert not any(are_open)
+
+
+def test_a_point_that_makes_work_up_holds_no_other_up():
+    async def main(rig: Rig):
+        rig.wanted = {NODES[0]: 16}
+        card = ALICE.contact_card(rig.registry.network)
+        loop = asyncio.get_running_loop()
+        reached: list[float] = []
+        rig.calls.on_step = lambda what: (
+            reached.append(loop.time()) if "delivered" in what else None
+        )
+
+        async def forever(*_args):
+            await asyncio.sleep(3_600)
+
+        monkeypatch.setattr(introducing, "prove", forever)
+        placing = asyncio.create_task(rig.calls.place(card, rig.found(*NODES[:2])))
+        await asyncio.sleep(3.0)
+        placing.cancel()
+        await asyncio.gather(placing, return_exceptions=True)
+        return reached
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        (reached,) = simulate(main)
+
+    assert reached < 2.0
 
 
 def test_the_introductions_of_a_call_have_one_cookie_and_a_handshake_each():
