@@ -83,11 +83,6 @@ class Search:
         self._count_own(self._paths[0])
         self.crawl = protocol.spawn(self._run())
 
-    @property
-    def lookup(self) -> Lookup:
-        """The first path."""
-        return self._paths[0]
-
     def result(self) -> LookupResult:
         """Return what is known so far."""
         return merge([path.result() for path in self._paths])

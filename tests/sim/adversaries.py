@@ -115,7 +115,7 @@ class Town:
         self.registry.users = {user.user_id for user in self.users}
         self.places = {NodeId(key.public): self._settle(key) for key in keys}
         self.evil: dict[NodeId, str] = {}
-        self._points = ids[nodes:]
+        self._points = ids[nodes : nodes + 4]
         self._frozen: dict[NodeId, dict[bytes, list[bytes]]] = {}
         context = ClientContext(
             self.registry,
@@ -167,9 +167,13 @@ class Town:
 
     async def seek(self, user: PresenceUser) -> str:
         """Look a user up as a new client; return what is wrong with the answer."""
+        return _problem(await self.look_up(user), user)
+
+    async def look_up(self, user: PresenceUser) -> LookupResult:
+        """Look a user up as a new client."""
         self.lookup.highest.clear()
         card = ContactCard(TEST_NETWORK, user.user_id, user.secret)
-        return _problem(await self.lookup.find(card), user)
+        return await self.lookup.find(card)
 
     # -- in the shape of a CircuitBuilder
 

@@ -4,10 +4,15 @@ By the rules of `psp.client.evidence` the malicious win in 1 of 12,000 look-ups
 (tests/unit/psp/client/test_evidence.py works it out): two in 2,025 would be bad luck.
 """
 
+import asyncio
+
 import pytest
 
+from psp.client.lookup import PresenceState
+from psp.testing.entropy import SeededEntropy
+from psp.testing.presence import PresenceUser
 from psp.testing.simloop import run_simulation
-from psp.units import Seconds
+from psp.units import Seconds, UnixTime
 from tests.sim.adversaries import Town, trials
 
 pytestmark = pytest.mark.timeout(120)
@@ -56,3 +61,28 @@ def test_a_third_of_dead_nodes_hide_nothing(seed):
 
     assert problems.total() == 0
     assert stats.made == 160
+
+
+def test_a_wholly_new_list_leaves_readers_sure():
+    # At once, when the newcomers have been brought everything, with a quarter of the
+    # retiring nodes dead, and when only the new ones are asked.
+    async def main(hub):
+        town = Town(5, others=36, users=12)
+        await town.publish_all()
+        town.registry.elect(list(town.places)[36:], UnixTime(int(town.clock())))
+        retiring = sorted(town.registry.retiring)
+        problems = await trials(town, 12)
+        await asyncio.sleep(30)
+        town.links.dead.update(town.dice.sample(retiring, 8))
+        problems += await trials(town, 12)
+        await asyncio.sleep(1_320)
+        problems += await trials(town, 12)
+        absent = await town.look_up(PresenceUser(SeededEntropy("nobody")))
+        await town.close()
+        return problems, town.lookup.stats, absent
+
+    problems, stats, absent = run_simulation(main, within=Seconds(100_000.0))
+
+    assert problems.total() == 0
+    assert stats.confirmed == stats.made == 37
+    assert absent.state is PresenceState.OFFLINE
