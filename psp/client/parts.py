@@ -171,15 +171,22 @@ class ClientParts:
 
     async def _collect(self, mailboxes: Mailboxes) -> None:
         """Empty our mailboxes when asked to, and again while some are left."""
-        unix_time = self.outfit.context.unix_time
         while True:
-            await self._collect_now.wait()
+            again = _COLLECT_AGAIN if self._has_mailboxes() else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(again):
+                    await self._collect_now.wait()
             self._collect_now.clear()
-            while self.missed.absences(unix_time()):
+            if self._has_mailboxes():
                 await mailboxes.collect()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._collect_now.wait(), _COLLECT_AGAIN)
-                self._collect_now.clear()
+
+    def _has_mailboxes(self) -> bool:
+        """Tell whether the user is back, and some mailboxes are not empty yet.
+
+        While the user is away they stay: emptying one ends it.
+        """
+        is_back = self.presence.announcer is not None
+        return is_back and bool(self.missed.absences(self.outfit.context.unix_time()))
 
     def _run(self, work: Coroutine[Any, Any, object]) -> None:
         self._tasks.append(asyncio.create_task(work))
