@@ -64,10 +64,17 @@ class Gateway:
         self._client = client
         self._config = config
         self._token = token
+        self._log = log
         self._presence, self._calls = (
             Feed(EventLog(entropy.token(_RUN_SIZE).hex())) for _ in range(2)
         )
-        self._watching = WatchDesk(client, self._presence, entropy, config.max_watches)
+        self._watching = WatchDesk(
+            client,
+            self._presence,
+            entropy=entropy,
+            max_watches=config.max_watches,
+            log=log,
+        )
         self._ringing = CallDesk(client, self._calls, entropy)
         self._streams = Streams(config.max_streams, self.stats)
         values: tuple[Callable[[], float], ...] = (
@@ -114,6 +121,7 @@ class Gateway:
         self._http.access = Access(self._token, self._config.origins, port)
         if self._client.identity is not None:
             self._taking = asyncio.create_task(self._ringing.run())
+            self._taking.add_done_callback(self._report)
 
     async def close(self) -> None:
         """End the streams, finish what is being answered, and stop listening."""
@@ -127,6 +135,11 @@ class Gateway:
             self._taking.cancel()
             await asyncio.gather(self._taking, return_exceptions=True)
             self._taking = None
+
+    def _report(self, task: asyncio.Task[None]) -> None:
+        """Log why calls are taken no more, if nobody meant that."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("gateway_fault", exc_info=error)
 
     def _handlers(self) -> dict[str, Handler]:
         return {

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
+from structlog.typing import FilteringBoundLogger
 
 from psp.client.presence_event import PresenceEvent
 from psp.entropy import Entropy
@@ -29,7 +30,13 @@ class WatchDesk:
     """Keeps the watches of programs until they are closed."""
 
     def __init__(
-        self, client: PresenceClient, feed: Feed, entropy: Entropy, max_watches: int
+        self,
+        client: PresenceClient,
+        feed: Feed,
+        *,
+        entropy: Entropy,
+        max_watches: int,
+        log: FilteringBoundLogger,
     ) -> None:
         """Begin without watches.
 
@@ -38,11 +45,13 @@ class WatchDesk:
             feed: Where to tell what happens.
             entropy: For ids.
             max_watches: Open at a time; more are refused.
+            log: For our own faults.
         """
         self._client = client
         self._feed = feed
         self._entropy = entropy
         self._max_watches = max_watches
+        self._log = log
         self._open: dict[str, _Open] = {}
 
     def __len__(self) -> int:
@@ -121,27 +130,32 @@ class WatchDesk:
         self, watch: str, whoms: list[Whom], started: asyncio.Future[None]
     ) -> None:
         """Tell what a watch says; ``started`` learns whether it began."""
+        problem = None
         try:
             async with self._client.watch([whom.who for whom in whoms]) as events:
                 if not started.done():
                     started.set_result(None)
-                await self._pass_on(watch, events)
-        except PspError as error:
+                await self._pass_on(watch, whoms, events)
+        except Exception as error:  # noqa: BLE001 - the supervisor of watches
+            if not isinstance(error, PspError):
+                self._log.error("gateway_fault", exc_info=error)
             if not started.done():
                 started.set_exception(error)
                 return
-            self._tell_end(watch, problem_of(error))
-        else:
-            self._tell_end(watch, None)
+            problem = problem_of(error)
         self._open.pop(watch, None)
+        self._tell_end(watch, problem)
 
-    async def _pass_on(self, watch: str, events: AsyncIterator[PresenceEvent]) -> None:
+    async def _pass_on(
+        self, watch: str, whoms: list[Whom], events: AsyncIterator[PresenceEvent]
+    ) -> None:
+        shown = {whom.user: whom.shown for whom in whoms}
         async for event in events:
             user = event.card.identity.hex()
             body = bodies.PresenceChanged(
                 watch=watch,
                 user=user,
-                name=event.name or "",
+                name=event.name or shown.get(event.card.identity, ""),
                 state=event.state.value,
                 status=event.status,
                 capabilities=sorted(event.capabilities),

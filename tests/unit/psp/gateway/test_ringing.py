@@ -76,3 +76,13 @@ async def test_missed_calls_are_listed(program):
             "text": "",
         },
     ]
+
+
+async def test_a_fault_in_taking_calls_is_logged_and_the_rest_goes_on(program, logged):
+    program.client.calls.put_nowait(None)
+
+    while "gateway_fault" not in logged.getvalue():
+        await program.ask("GET", "/v1/status")
+    answer = await program.ask("GET", "/v1/contacts")
+
+    assert answer.status == 200

@@ -154,3 +154,32 @@ async def test_only_so_many_watches_are_open(program):
     await open_watch(program, "alice")
 
     assert (refused.status, refused.problem) == (429, "too-many-watches")
+
+
+async def test_a_fault_of_ours_ends_the_watch_and_is_logged_without_its_text(
+    program, logged
+):
+    program.befriend("alice")
+    await open_watch(program, "alice")
+    program.client.watches[0].put_nowait(RuntimeError("secret"))
+
+    async with program.stream("/v1/events") as answer:
+        (ended,) = await read_events(answer, 1)
+    program.client.watch_refusal = RuntimeError("secret")
+    refused = await program.ask("POST", "/v1/watches", {"who": ["alice"]})
+
+    assert ended["data"]["problem"]["type"] == "urn:psp:problem:internal"
+    assert (refused.status, refused.problem) == (500, "internal")
+    assert "gateway_fault" in logged.getvalue()
+    assert "secret" not in logged.getvalue() + str(ended) + str(refused.body)
+
+
+async def test_a_card_is_called_by_its_identity(program):
+    card = card_of("stranger")
+    await open_watch(program, card.encode())
+    program.client.watches[0].put_nowait(presence_event(card, ONLINE))
+
+    async with program.stream("/v1/events") as answer:
+        (event,) = await read_events(answer, 1)
+
+    assert event["data"]["name"] == card.identity.hex()
