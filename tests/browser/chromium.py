@@ -5,7 +5,6 @@ import base64
 import itertools
 import shutil
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -78,7 +77,7 @@ class Tab:
 
 
 @asynccontextmanager
-async def browser_tab(folder: Path):
+async def browser_tab(folder):
     """Start a browser with a fresh profile in a folder of the test's; yield its tab."""
     profile = folder / "profile"
     process = await asyncio.create_subprocess_exec(
