@@ -19,6 +19,7 @@ class WatcherConfig:
             for again; doubles each time.
         confirm_tries: Look-ups for one change; then its teller is doubted.
         retry: Between look-ups when no handle lies anywhere; doubles up to the second.
+            The first hour of it costs six look-ups, a twentieth of polling.
         check: Between look-ups when handles lie: points may keep silent.
         check_absent: The same when the contact is away: who comes back without the
             keys of its mailboxes cannot tell them.
@@ -44,9 +45,9 @@ class WatcherConfig:
     after_gone: tuple[float, float] = (5.0, 15.0)
     confirm: Seconds = Seconds(1.5)
     confirm_tries: int = 4
-    retry: tuple[float, float] = (60.0, 900.0)
+    retry: tuple[float, float] = (120.0, 1_200.0)
     check: tuple[float, float] = (2_700.0, 4_500.0)
-    check_absent: tuple[float, float] = (900.0, 1_500.0)
+    check_absent: tuple[float, float] = (1_800.0, 2_400.0)
     tells: float = 8.0
     tell_every: Seconds = Seconds(450.0)
     doubt: Seconds = Seconds(300.0)
