@@ -25,7 +25,11 @@ _PORTION = 20
 
 
 class RecordKeeper:
-    """Keeps a store's records in one file."""
+    """Keeps a store's records in one file.
+
+    Attributes:
+        ready: Set when the file has been read.
+    """
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class RecordKeeper:
         self._records = records
         self._stats = stats
         self._unix_time = unix_time
-        self._is_read = False
+        self.ready = asyncio.Event()
 
     async def run(self, *, is_serving: bool) -> None:
         """Read the file, then write it every five minutes, for ever.
@@ -61,7 +65,7 @@ class RecordKeeper:
         """
         if is_serving:
             await self.read()
-        self._is_read = True
+        self.ready.set()
         while True:
             await asyncio.sleep(SAVE_EVERY)
             await self.save()
@@ -87,7 +91,7 @@ class RecordKeeper:
 
     async def save(self) -> None:
         """Write the file anew; what was not read yet must not be lost over it."""
-        if not self._is_read:
+        if not self.ready.is_set():
             return
         held = self._records.snapshot()
         try:

@@ -2,16 +2,23 @@
 
 import pytest
 
-from presence.config import StoreConfig
+from presence.config import PresenceConfig, StoreConfig
 from presence.dht.keeping import SAVE_EVERY, RecordKeeper
 from presence.record_file import ENTRY_SIZE, header
 from presence.record_store import RecordStore
+from presence.service import PresenceService
 from presence.stats import PresenceStats
 from psp.crypto.keys import SigningKey
 from psp.ids import NodeId
 from psp.netdoc.presence_record import parse
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
+from psp.testing.memory_ports import MemoryCircuits, MemoryLinks
+from psp.testing.presence import (
+    TEST_NETWORK,
+    MemoryRegistry,
+    PresenceUser,
+    random_value,
+)
 
 NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
@@ -55,7 +62,7 @@ class Node:
 async def started(node):
     """Read the file as `run` does, without its endless rest."""
     await node.keeper.read()
-    node.keeper._is_read = True
+    node.keeper.ready.set()
     return node
 
 
@@ -151,3 +158,40 @@ async def test_a_file_that_cannot_be_written_is_counted(tmp_path):
 
 def test_it_is_written_more_often_than_users_publish():
     assert SAVE_EVERY < 600
+
+
+async def test_a_discovery_node_that_starts_again_holds_what_it_held(tmp_path):
+    identity = SigningKey.generate(SeededEntropy("node"))
+    own = NodeId(identity.public)
+    registry = MemoryRegistry([own], [own])
+
+    def start():
+        service = PresenceService(
+            PresenceConfig(),
+            identity=identity,
+            registry=registry,
+            circuits=MemoryCircuits(),
+            links=MemoryLinks().port(own),
+            unix_time=lambda: NOON,
+            record_file=tmp_path / "state" / "records",
+        )
+        service.start()
+        return service
+
+    raw = PresenceUser(SeededEntropy(1)).agreed_record(RELAY, NOON)
+    first = start()
+    await first.dht._keeper.ready.wait()
+    first.records.put(checked(raw, None, NOON).location, raw, own, NOON)
+    await first.close()
+
+    second = start()
+    await second.dht._keeper.ready.wait()
+    assert second.records.raw_records() == [raw]
+    await second.close()
+
+    registry.elected = set()
+    registry.changed()
+    third = start()
+    await third.dht._keeper.ready.wait()
+    assert third.records.raw_records() == []
+    await third.close()
