@@ -7,6 +7,7 @@ search, which is kept until the circuit closes.
 """
 
 from collections import OrderedDict
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -80,29 +81,41 @@ class GatewaySearches(Generic[SearchT]):
 
 
 def choose_voices(
-    result: LookupResult, *, must_retiring_speak: bool
+    result: LookupResult,
+    *,
+    holders: Container[bytes],
+    turn: int,
+    must_retiring_speak: bool,
 ) -> tuple[bytes, ...]:
     """Return the voices that help the reader most, at most six, encoded.
 
-    First those that claim nothing which nobody else knows of, then the nearest.
+    First those of members that are to hold what was looked for, unless they are doubted
+    or claim what nobody else knows of. Which of these are left out, if there are more
+    than fit, is another one each turn: several gateways bring more voices than one.
 
     Args:
         result: Who said what.
+        holders: Who is to hold it, by DHT id.
+        turn: Any number of the reader's.
         must_retiring_speak: Whether either kind of members is given half of the room,
             as far as it needs that; otherwise the elected have it all.
     """
     credible = _credible(result)
-    order = sorted(
-        result.testimonies,
-        key=lambda each: (_is_outlier(each, credible), each.is_doubted),
-    )
-    kinds = [
-        [each for each in order if each.is_retiring is is_retiring]
-        for is_retiring in (False, True)
-    ]
+    kinds: dict[bool, list[Testimony]] = {}
+    for is_retiring in (False, True):
+        good: list[Testimony] = []
+        rest: list[Testimony] = []
+        for each in result.testimonies:
+            if each.is_retiring is is_retiring:
+                is_good = each.member in holders and not each.is_doubted
+                is_good = is_good and not _is_outlier(each, credible)
+                (good if is_good else rest).append(each)
+        rest.sort(key=lambda each: _is_outlier(each, credible))
+        start = turn % len(good) if good else 0
+        kinds[is_retiring] = good[start:] + good[:start] + rest
     reserved = MAX_VOICES // 2 if must_retiring_speak else 0
-    chosen = kinds[0][: MAX_VOICES - min(reserved, len(kinds[1]))]
-    chosen += kinds[1][: MAX_VOICES - len(chosen)]
+    chosen = kinds[False][: MAX_VOICES - min(reserved, len(kinds[True]))]
+    chosen += kinds[True][: MAX_VOICES - len(chosen)]
     return tuple(each.voice.encode() for each in chosen)
 
 

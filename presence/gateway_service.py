@@ -59,7 +59,7 @@ class GatewayService:
         search = self._search(SearchKey.of(peer.key, request))
         result = await search.heard(_HEARD_WITHIN)
         record = await search.record(request.slot, _FETCHED_WITHIN)
-        found = self._conclude(record, result)
+        found = self._conclude(request, record, result)
         self._stats.lookups[found.state.name.lower()] += 1
         return found.encode()
 
@@ -79,9 +79,14 @@ class GatewayService:
     def _ended(self) -> None:
         self._running -= 1
 
-    def _conclude(self, record: OuterRecord | None, result: LookupResult) -> Found:
+    def _conclude(
+        self, request: LookupRequest, record: OuterRecord | None, result: LookupResult
+    ) -> Found:
         voices = choose_voices(
-            result, must_retiring_speak=self._dht.must_retiring_speak
+            result,
+            holders=self._dht.holders(request.location),
+            turn=request.nonce[0],
+            must_retiring_speak=self._dht.must_retiring_speak,
         )
         # A search that is asked again may outlive what it found.
         if record is not None and record.head.expires > self._unix_time():

@@ -172,6 +172,16 @@ class Members:
         nearest = self._elected_circle.nearest(location, self._replicas)
         return contact_id in nearest
 
+    def holders(self, location: bytes) -> frozenset[bytes]:
+        """Return who is to hold what lies at a location, retiring members included."""
+        self._refresh()
+        circles = (self._elected_circle, self._retiring_circle)
+        return frozenset(
+            each
+            for circle in circles
+            for each in circle.nearest(location, self._replicas)
+        )
+
     def was_among_nearest(self, location: bytes, count: int) -> bool:
         """Tell the same of the last list that we were on."""
         self._refresh()

@@ -152,6 +152,10 @@ class PresenceDht(Server):  # type: ignore[misc]  # kademlia has no types
         members = self._members
         return must_retiring_speak(len(members), members.retiring_count)
 
+    def holders(self, location: bytes) -> frozenset[bytes]:
+        """Return the DHT ids of those that are to hold what lies at a location."""
+        return self._members.holders(location)
+
     def is_heard(self, result: LookupResult) -> bool:
         """Tell whether enough members answered to say that there is no record.
 

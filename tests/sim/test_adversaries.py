@@ -9,8 +9,9 @@ import asyncio
 import pytest
 
 from psp.client.lookup import PresenceState
+from psp.client.replicas import ReplicaFinder
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import PresenceUser
+from psp.testing.presence import MemoryRegistry, PresenceUser
 from psp.testing.simloop import run_simulation
 from psp.units import Seconds, UnixTime
 from tests.sim.adversaries import Town, trials
@@ -85,4 +86,25 @@ def test_a_wholly_new_list_leaves_readers_sure():
 
     assert problems.total() == 0
     assert stats.confirmed == stats.made == 37
+    assert absent.state is PresenceState.OFFLINE
+
+
+def test_a_reader_with_the_list_before_is_sure_all_the_same():
+    # Half of the voices are of members that it does not know.
+    async def main(hub):
+        town = Town(5, others=36, users=12)
+        before = MemoryRegistry(town.places, list(town.places)[:32])
+        await town.publish_all()
+        town.registry.elect(list(town.places)[36:], UnixTime(int(town.clock())))
+        town.lookup._replicas = ReplicaFinder(before)
+        await asyncio.sleep(30)
+        problems = await trials(town, 24)
+        absent = await town.look_up(PresenceUser(SeededEntropy("nobody")))
+        await town.close()
+        return problems, town.lookup.stats, absent
+
+    problems, stats, absent = run_simulation(main, within=Seconds(100_000.0))
+
+    assert problems.total() == 0
+    assert stats.confirmed == stats.made == 25
     assert absent.state is PresenceState.OFFLINE

@@ -25,9 +25,14 @@ def said(number, *claims, is_retiring=False, is_doubted=False):
     )
 
 
-def chosen(*testimonies, must_retiring_speak=True):
+def chosen(*testimonies, must_retiring_speak=True, turn=0, far=()):
     result = LookupResult(None, 0, 0, 0, (), testimonies=testimonies)
-    voices = choose_voices(result, must_retiring_speak=must_retiring_speak)
+    voices = choose_voices(
+        result,
+        holders={each.member for each in testimonies if each.member[0] not in far},
+        turn=turn,
+        must_retiring_speak=must_retiring_speak,
+    )
     return [Voice.decode(each).short_id[0] for each in voices]
 
 
@@ -107,3 +112,18 @@ def test_where_most_were_elected_again_they_have_the_room():
 
     everybody = chosen(*elected, *retiring, must_retiring_speak=False)
     assert everybody == [0, 1, 2, 3, 4, 10]
+
+
+def test_who_is_left_out_is_another_one_each_turn():
+    everybody = [said(n, 5) for n in range(8)]
+
+    turns = [chosen(*everybody, turn=turn) for turn in (3, 6, 8)]
+    assert turns == [[3, 4, 5, 6, 7, 0], [6, 7, 0, 1, 2, 3], [0, 1, 2, 3, 4, 5]]
+
+
+def test_members_that_are_not_to_hold_it_come_behind_those_that_are():
+    # Farther ones have been asked for those that are dead.
+    everybody = [said(n, 5) for n in range(8)]
+
+    assert chosen(*everybody, far=(6, 7), turn=5) == [5, 0, 1, 2, 3, 4]
+    assert chosen(*everybody, far=(4, 5, 6, 7), turn=1) == [1, 2, 3, 0, 4, 5]

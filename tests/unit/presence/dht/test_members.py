@@ -246,3 +246,15 @@ class TestAfterAnElection:
 
         assert self.old[0] not in members
         assert not members.may_hand_over(self.old[0])
+
+    def test_holders_are_the_nearest_of_either_list_ourselves_included(self):
+        location = bytes(20)
+        elected = self.by_distance(self.new, location)[:8]
+        retiring = self.by_distance(self.old[:20], location)[:8]
+        own = next(node for node in self.new if dht_id(node, TEST_NETWORK) in elected)
+        members, _ = self.members(own)
+
+        assert members.holders(location) == {*elected, *retiring}
+        assert members.own_id in members.holders(location)
+        assert members.is_near(elected[7], location)
+        assert not members.is_near(retiring[0], location)
