@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from psp.client.lookup import LookupResult, PresenceState
 from psp.client.presence_event import GONE, View, WatchReason
 from psp.client.watch_config import WatcherConfig
+from psp.client.watched_place import WatchedPlace
 from psp.entropy import Entropy
 from psp.ids import NodeId
 from psp.netdoc.presence_inner import Presence
@@ -42,50 +43,22 @@ class Leave:
 Action = Look | Leave
 
 
-@dataclass(slots=True)
-class _Place:
-    """One point of the contact.
-
-    Attributes:
-        slot: Of the record.
-        tells: Changes that it may tell now, and when that was so.
-        sequence: Of the newest record that names it.
-        is_mailbox: Whether that record is an absence.
-        gone_at: The point said that it is gone when this was the sequence; None if not.
-        is_silent: The point said that it hears nothing of the contact.
-        renew_at: A handle lies there until then; None without.
-        not_before: No handle is left before.
-        doubts: Times in a row that what it told was not confirmed.
-        silences: Times in a row that it did not answer, or had no room.
-    """
-
-    node_id: NodeId
-    slot: int
-    tells: tuple[float, Monotonic]
-    sequence: int = 0
-    is_mailbox: bool = False
-    gone_at: int | None = None
-    is_silent: bool = False
-    renew_at: Monotonic | None = None
-    not_before: Monotonic = Monotonic(0.0)
-    doubts: int = 0
-    silences: int = 0
-
-
 class ContactWatch:
     """One contact of a watcher.
 
     Attributes:
         view: What is known; None before the first look-up has ended.
+        is_cut_off: Whether nobody at all answered the last look-up.
     """
 
     def __init__(self, config: WatcherConfig, entropy: Entropy, now: Monotonic) -> None:
         """Begin with a look-up at once."""
         self.view: View | None = None
+        self.is_cut_off = False
         self._found: View | None = None
         self._config = config
         self._entropy = entropy
-        self._places: dict[bytes, _Place] = {}
+        self._places: dict[bytes, WatchedPlace] = {}
         self._known = 0
         self._look_at = self._check_at = self._retry_at = now
         self._is_urgent = True
@@ -142,6 +115,10 @@ class ContactWatch:
         self._is_answered = (
             result is not None and result.state is not PresenceState.UNKNOWN
         )
+        if result is None or not result.answers:
+            self.is_cut_off = True
+        elif self.is_cut_off:
+            self._come_back(now)
         self._looks_in_vain += 1
         if is_clock_off:
             self.view = View(PresenceState.UNKNOWN, reason=WatchReason.CLOCK)
@@ -158,6 +135,18 @@ class ContactWatch:
             self._look_by(self._in((pause, 2 * pause), now))
         else:
             self._rest(now)
+
+    def look_again(self, now: Monotonic) -> None:
+        """Look up soon, as our own network works again."""
+        self._looks_in_vain = 0
+        self._look_by(self._in(self._config.after_gone, now))
+
+    def _come_back(self, now: Monotonic) -> None:
+        """Forget what we held against others while it was our network that failed."""
+        self.is_cut_off = False
+        for place in self._places.values():
+            if place.silences:
+                place.silences, place.not_before = 0, now
 
     def left(self, tag: bytes, watched: Watched | None, now: Monotonic) -> None:
         """Take in what a point answered to WATCH; None if it did not."""
@@ -200,7 +189,7 @@ class ContactWatch:
         if place is None:
             return
         place.renew_at = None
-        if not self._may_tell(place, now):
+        if not place.may_tell(self._config, now):
             self._doubt(place, now)
             self._rest(now)
         elif change is None:
@@ -249,14 +238,16 @@ class ContactWatch:
         self.view = GONE if is_online and self._is_deserted else self._found
         return self.view != before or tags != set(self._places)
 
-    def _merge(self, found: Iterable[Presence], now: Monotonic) -> dict[bytes, _Place]:
-        places: dict[bytes, _Place] = {}
+    def _merge(
+        self, found: Iterable[Presence], now: Monotonic
+    ) -> dict[bytes, WatchedPlace]:
+        places: dict[bytes, WatchedPlace] = {}
         for presence in found:
             head, tag = presence.head, presence.place.tag
             place = places.get(tag) or self._places.get(tag)
             if place is None:
                 tells = self._config.tells, now
-                place = _Place(presence.place.node_id, head.slot, tells)
+                place = WatchedPlace(presence.place.node_id, head.slot, tells)
             if head.sequence > place.sequence:
                 place.is_silent = False  # it was agreed over the circuit there
             if head.sequence >= place.sequence:
@@ -280,23 +271,23 @@ class ContactWatch:
             for place in self._places.values()
         )
 
-    def _gone(self, place: _Place, now: Monotonic) -> None:
+    def _gone(self, place: WatchedPlace, now: Monotonic) -> None:
         place.gone_at = place.sequence
         self._miss(place, now)
 
-    def _fall_silent(self, place: _Place, now: Monotonic) -> None:
+    def _fall_silent(self, place: WatchedPlace, now: Monotonic) -> None:
         if not place.is_silent:
             place.is_silent = True
             self._miss(place, now)
 
-    def _miss(self, place: _Place, now: Monotonic) -> None:
+    def _miss(self, place: WatchedPlace, now: Monotonic) -> None:
         """See whether anybody is left who has heard of the contact; look up."""
         if self._is_deserted and not place.is_mailbox:
             self.view = GONE
             self._looks_in_vain = 0
         self._look_by(self._in(self._config.after_gone, now))
 
-    def _be_heard(self, place: _Place) -> None:
+    def _be_heard(self, place: WatchedPlace) -> None:
         place.is_silent = False
         if self.view == GONE and not self._is_deserted and self._found is not None:
             self.view = self._found
@@ -323,18 +314,11 @@ class ContactWatch:
         self._expected = 0
         return True
 
-    def _may_tell(self, place: _Place, now: Monotonic) -> bool:
-        tokens, then = place.tells
-        tokens += (now - then) / self._config.tell_every
-        tokens = min(self._config.tells, tokens)
-        place.tells = max(0.0, tokens - 1), now
-        return tokens >= 1
-
-    def _doubt(self, place: _Place, now: Monotonic) -> None:
+    def _doubt(self, place: WatchedPlace, now: Monotonic) -> None:
         place.doubts += 1
         self._leave_alone(place, now)
 
-    def _leave_alone(self, place: _Place, now: Monotonic) -> None:
+    def _leave_alone(self, place: WatchedPlace, now: Monotonic) -> None:
         """Leave no handle for a while, longer each time."""
         place.renew_at = None
         times = place.doubts + place.silences - 1
@@ -370,6 +354,8 @@ class ContactWatch:
         check = self._config.check_absent if is_away else self._config.check
         self._check_at = self._in(check, now)
         least, most = self._config.retry
+        if self.is_cut_off:
+            least, most = self._config.retry_cut_off
         if self.view is not None and self.view.reason is WatchReason.GONE:
             least = self._config.after_gone[1]
         times = min(max(self._looks_in_vain - 1, 0), 16)

@@ -20,6 +20,7 @@ class WatcherConfig:
         confirm_tries: Look-ups for one change; then its teller is doubted.
         retry: Between look-ups when no handle lies anywhere; doubles up to the second.
             The first hour of it costs six look-ups, a twentieth of polling.
+        retry_cut_off: The same when nobody answers at all: our own network may be down.
         check: Between look-ups when handles lie: points may keep silent.
         check_absent: The same when the contact is away: who comes back without the
             keys of its mailboxes cannot tell them.
@@ -46,6 +47,7 @@ class WatcherConfig:
     confirm: Seconds = Seconds(1.5)
     confirm_tries: int = 4
     retry: tuple[float, float] = (120.0, 1_200.0)
+    retry_cut_off: tuple[float, float] = (30.0, 600.0)
     check: tuple[float, float] = (2_700.0, 4_500.0)
     check_absent: tuple[float, float] = (1_800.0, 2_400.0)
     tells: float = 8.0

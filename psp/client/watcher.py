@@ -243,9 +243,19 @@ class Watcher:
             is_clock_off = True
         except PspError as error:
             self._context.log.info("watch_lookup_failed", error=str(error))
+        was_cut_off = contact.watch.is_cut_off
         contact.watch.looked(result, _now(), is_clock_off=is_clock_off)
+        if was_cut_off and not contact.watch.is_cut_off:
+            self._wake_cut_off()
         for tag in contact.cookies.keys() - contact.watch.tags:
             self._forget(contact, tag)
+
+    def _wake_cut_off(self) -> None:
+        """Our network works again, as one look-up shows: have the others made soon."""
+        for contact in self._contacts.values():
+            if contact.watch.is_cut_off:
+                contact.watch.look_again(_now())
+                contact.wake.set()
 
     async def _leave(self, contact: _Contact, leave: Leave) -> None:
         """Leave a handle; the point's answer, or None, goes to the contact's watch."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from tests.sim.watching import Witness, watching
 pytestmark = pytest.mark.timeout(120)
 
 WEATHER = Weather(latency=Seconds(0.02), jitter=Seconds(0.005), loss=0.01)
+STORM = replace(WEATHER, loss=0.1, duplication=0.05, reorder=0.05)
 ONLINE, OFFLINE, UNKNOWN = PresenceState
-ALICE = ("127.0.0.1", 7001)
+ALICE, BOB = ("127.0.0.1", 7001), ("127.0.0.1", 7002)
 SOON = 5.0
 """Seconds: a change is looked up 0.5 to 3 s after it was told."""
 SILENCE = 30.0
@@ -63,6 +64,8 @@ def play(
     seed: int,
     scene: Callable[[Scene], Awaitable[None]],
     config: WatcherConfig | None = None,
+    *,
+    weather: Weather | None = None,
 ) -> None:
     """Run a scene that begins with Alice on line and Bob watching her."""
 
@@ -72,11 +75,11 @@ def play(
             await alice.announce(3)
             card = alice.contact_card
             async with watching(bob, [card], config) as witness:
-                await witness.hears(ONLINE, within=SOON)
+                await witness.hears(ONLINE, within=2 * SOON)
                 await witness.rests(2)
                 await scene(Scene(place, alice, bob, witness))
 
-    run_simulation(main, seed=seed, weather=WEATHER)
+    run_simulation(main, seed=seed, weather=weather or WEATHER)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -220,6 +223,34 @@ def test_points_that_never_tell_are_found_out_by_a_look_up(tmp_path):
         await it.witness.hears(OFFLINE, within=310)
 
     play(tmp_path, 1, scene, config)
+
+
+def test_after_an_outage_of_its_own_a_watcher_catches_up(tmp_path):
+    """Bob's host sleeps for some minutes, in which Alice leaves."""
+
+    async def scene(it: Scene) -> None:
+        it.place.hub.sky.kill(BOB)
+        await it.witness.hears(UNKNOWN, within=900)
+        await it.alice.withdraw()
+        await asyncio.sleep(300)
+        it.place.hub.sky.revive(BOB)
+        await it.witness.hears(OFFLINE, within=800)
+        await it.witness.rests(2)
+
+    play(tmp_path, 1, scene)
+
+
+def test_all_is_noticed_at_ten_percent_loss(tmp_path):
+    async def scene(it: Scene) -> None:
+        await it.alice.set_status("at sea")
+        await it.witness.hears(ONLINE, within=15, status="at sea")
+        await it.alice.withdraw()
+        await it.witness.hears(OFFLINE, within=15)
+        await asyncio.sleep(60)
+        await it.alice.announce(1)
+        await it.witness.hears(ONLINE, within=20)
+
+    play(tmp_path, 1, scene, weather=STORM)
 
 
 def test_without_any_watch_point_presence_is_looked_up(tmp_path):

@@ -337,6 +337,22 @@ def test_no_answer_to_a_look_up_leaves_what_points_would_have_told(bench):
     assert bench.watch.view == View(UNKNOWN)
 
 
+def test_after_an_outage_of_our_own_nothing_is_held_against_others(bench):
+    started(bench, online(record(0, 5), record(1, 6)))
+    bench.watch.handles_lost([tag(0), tag(1)])
+    bench.answers[tag(0)] = bench.answers[tag(1)] = None
+    bench.found = nothing()
+    bench.run(4 * HOUR)
+    assert bench.watch.view == View(UNKNOWN)
+    assert bench.watch.is_cut_off
+
+    bench.answers.clear()
+    bench.found = online(record(0, 5), record(1, 6))
+    bench.run(1.25 * CONFIG.retry_cut_off[1])
+    assert bench.watch.view == View(ONLINE)
+    assert bench.watch.handles == 2
+
+
 def test_a_wrong_clock_makes_everything_unknown_until_it_is_right(bench):
     started(bench, online(record(0, 5)))
     bench.watch.looked(None, Monotonic(bench.now), is_clock_off=True)

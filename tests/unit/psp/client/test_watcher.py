@@ -70,6 +70,7 @@ class World:
         self.found: dict[UserId, LookupResult] = {}
         self.errors: dict[UserId, PspError] = {}
         self.looks: list[UserId] = []
+        self.looked = asyncio.Event()
         self.handles: dict[bytes, WatchRequest] = {}
         self.lies: list[WatchRequest] = []
         self.full: set[NodeId] = set()
@@ -100,6 +101,7 @@ class World:
 
     async def look_up(self, card: ContactCard) -> LookupResult:
         self.looks.append(card.identity)
+        self.looked.set()
         await asyncio.sleep(0.1)
         if card.identity in self.errors:
             raise self.errors[card.identity]
@@ -528,6 +530,26 @@ def test_there_is_a_limit_and_a_wrong_network_is_refused():
             assert (await anext(watch)).state is ONLINE
 
     in_simulation(main, WatcherConfig(max_contacts=2))
+
+
+def test_when_one_look_up_is_answered_again_the_others_follow_soon():
+    async def main(world):
+        cards = [world.card(number) for number in range(1, 21)]
+        for card in cards:
+            world.errors[card.identity] = PspError("no network")
+        app = App(world.watcher.watch(cards))
+        app.start()
+        await asyncio.sleep(7_200)
+        world.errors.clear()
+        world.looked.clear()
+        await world.looked.wait()
+        await asyncio.sleep(16)
+
+        online = {e.card.identity for e in app.events if e.state is ONLINE}
+        assert len(online) == 20
+        await app.stop()
+
+    in_simulation(main)
 
 
 def test_a_failed_look_up_is_no_more_than_not_known():
