@@ -71,8 +71,16 @@ class OwnPresence:
         self._restoring: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
 
-    async def announce(self, points: int, appearance: Appearance) -> None:
-        """Be announced as this; return once ``points`` presence points are.
+    async def announce(
+        self,
+        points: int,
+        visibility: Visibility | None = None,
+        status: str | None = None,
+        capabilities: Iterable[str] | None = None,
+    ) -> None:
+        """Be announced; return once ``points`` presence points are.
+
+        What is None stays as it is while the user is announced.
 
         Raises:
             ConfigError: If there can be no such number of points, such a status or
@@ -81,8 +89,14 @@ class OwnPresence:
         """
         if not 1 <= points <= self._slots:
             raise ConfigError(f"a user has 1 to {self._slots} presence points")
-        appearance.check()
         await self._wait_for_stopping()
+        now = Appearance() if self.announcer is None else self._appearance
+        appearance = Appearance(
+            now.visibility if visibility is None else visibility,
+            now.status if status is None else status,
+            now.capabilities if capabilities is None else tuple(capabilities),
+        )
+        appearance.check()
         is_new = self.announcer is None
         if is_new:
             self._start(appearance)

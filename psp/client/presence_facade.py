@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Literal, overload
 
-from psp.client.announcing import Appearance
 from psp.client.facade import Facade
 from psp.client.lookup import LookupResult
 from psp.client.presence_watch import PresenceWatch
@@ -119,8 +118,8 @@ class PresenceFacade(Facade):
         points: int = 1,
         *,
         visibility: Visibility | str | None = None,
-        status: str = "",
-        capabilities: Iterable[str] = (),
+        status: str | None = None,
+        capabilities: Iterable[str] | None = None,
     ) -> None:
         """Be reachable; return once ``points`` presence points are announced.
 
@@ -131,10 +130,12 @@ class PresenceFacade(Facade):
             points: How many to wait for, 1 to 3; three are kept in any case.
             visibility: ``contacts``: found only by holders of a card. ``public``:
                 anybody can find this user, and anybody can list when they are on line.
-                None for what the identity was made for, or as before.
-            status: At most 180 bytes, for those who may find this user; may be empty.
+                None for what the identity was made for.
+            status: At most 180 bytes, for those who may find this user.
             capabilities: What the app can do: ``audio``, ``video``, ``data``,
                 ``broadcast``, or ``app-0`` to ``app-27``.
+
+        What is left out stays as it is while the user is announced.
 
         Raises:
             ConfigError: If the client has no identity, it is not registered, this
@@ -156,8 +157,9 @@ class PresenceFacade(Facade):
                 "this identity is not registered; register it on the chain (psp user "
                 "register), or have a trusted partner add it"
             )
-        appearance = Appearance(_visibility(visibility), status, tuple(capabilities))
-        await self._parts.presence.announce(points, appearance)
+        await self._parts.presence.announce(
+            points, _visibility(visibility), status, capabilities
+        )
         self._parts.collect_missed_calls()
 
     async def set_status(
