@@ -187,7 +187,7 @@ def test_a_watch_point_that_dies_is_replaced(tmp_path, seed):
     play(tmp_path, seed, scene)
 
 
-@pytest.mark.parametrize("lie", [Change.STATUS, Change.BACK, Change.GONE])
+@pytest.mark.parametrize("lie", [Change.STATUS, Change.GONE])
 def test_a_point_that_tells_at_once_gets_few_handles_and_no_belief(tmp_path, lie):
     async def scene(it: Scene) -> None:
         liar = next(

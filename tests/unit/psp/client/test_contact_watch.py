@@ -429,6 +429,28 @@ def test_a_point_that_never_tells_is_found_out_by_a_look_up(bench):
     assert bench.watch.view == View(OFFLINE)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_points_say_it_neither_fails_nor_polls(seed):
+    """Three points that answer and tell anything, at any time."""
+    dice = random.Random(seed)
+    bench = Bench(seed)
+    bench.found = online(*(record(n, 5 + n) for n in range(3)))
+    start = bench.now
+    sequences = (0, 5, 9, 2**63, 2**64 - 1)
+    while bench.now < start + 5 * HOUR:
+        number = dice.randrange(4)
+        status = dice.choice([None, *WatchStatus])
+        answer = None if status is None else Watched(status, dice.choice(sequences))
+        bench.answers[tag(number)] = answer
+        bench.tell(number, dice.choice([None, *Change]), dice.choice(sequences))
+        bench.run(dice.choice((0.1, 3, 60, 600)))
+
+    polls = 5 * HOUR / 30
+    assert bench.looks_since(start) <= polls / 2
+    assert len(bench.left) <= polls / 2
+    assert bench.watch.view is not None
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_it_follows_honest_points_through_any_history(seed):
     """A user who comes, goes, moves and vanishes; the obvious version is her own state."""
