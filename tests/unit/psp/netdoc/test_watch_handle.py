@@ -40,7 +40,7 @@ def test_a_message_does_not_fit_another_handle():
         open_change(b"l" * 32, COOKIE, sealed)
 
 
-@pytest.mark.parametrize("plain", [bytes(16), b"\6" + bytes(15), b"\1" + b"\1" * 15])
+@pytest.mark.parametrize("plain", [bytes(16), b"\x08" + bytes(15), b"\1" + b"\1" * 15])
 def test_what_is_no_change_is_refused_though_it_opens(plain):
     with pytest.raises(DecodeError):
         open_change(KEY, COOKIE, sealed_plain(plain))
