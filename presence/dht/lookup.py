@@ -183,7 +183,7 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]  # kademlia has no types
                 return_when=asyncio.FIRST_COMPLETED,
             )
             self._mark_late()
-            for task in done:
+            for task in [each for each in self._pending if each in done]:
                 self._take(self._pending.pop(task).node, task.result())
 
     def _start_requests(self) -> None:
