@@ -5,6 +5,7 @@ from pathlib import Path
 
 from psp.client.announcer_config import AnnouncerConfig
 from psp.client.gateway_config import GatewayConfig
+from psp.client.spare_config import SpareConfig
 from psp.directory.fallback import MIN_SOURCES
 from psp.runtime.membership import MembershipConfig
 from psp.units import Seconds
@@ -100,6 +101,7 @@ class ClientConfig:
         presence: How a presence is kept up.
         directory: How often to look which relays run.
         snapshot: How the chain's list is kept fresh without an endpoint.
+        spares: Which circuits stand ready for look-ups.
         gateway: How programs on this host reach the client (psp client run).
     """
 
@@ -111,4 +113,5 @@ class ClientConfig:
     presence: AnnouncerConfig = field(default_factory=AnnouncerConfig)
     directory: DirectoryConfig = field(default_factory=DirectoryConfig)
     snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)
+    spares: SpareConfig = field(default_factory=SpareConfig)
     gateway: GatewayConfig = field(default_factory=GatewayConfig)

@@ -103,7 +103,9 @@ class ClientParts:
         self.snapshots = make_snapshots(
             context, self.circuits, self.directory, outfit.membership, config
         )
-        self.spares = SpareCircuits(context, self.circuits, self.directory)
+        self.spares = SpareCircuits(
+            context, self.circuits, self.directory, config.spares
+        )
         self.lookup = Lookup(context, self.spares, self.directory)
         self.lookup.highest.update(outfit.state.highest)
         self.queue = LookupQueue(self.lookup)

@@ -20,34 +20,12 @@ from psp.client.circuit import Circuit
 from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
 from psp.client.directory import Directory
+from psp.client.spare_config import SpareConfig
 from psp.errors import PspError
 from psp.ids import NodeId
 from psp.path.selection import Purpose
-from psp.units import Seconds
 
-
-@dataclass(frozen=True, slots=True)
-class SpareConfig:
-    """How many circuits stand ready, and how fast they are built.
-
-    Attributes:
-        count: Circuits that stand ready; a look-up takes two.
-        longest: Seconds a circuit may wait.
-        refill_after: Seconds from a look-up until the next circuits are built: what it
-            is waiting for goes first.
-        idle_after: Seconds without a look-up after which no more are built.
-        retry_after: Seconds until the next try when a build has failed.
-        per_second: Circuits begun, sustained: less than the guard's three.
-        burst: Circuits begun at once: a third of the guard's is left for calls.
-    """
-
-    count: int = 4
-    longest: Seconds = Seconds(300.0)
-    refill_after: Seconds = Seconds(0.5)
-    idle_after: Seconds = Seconds(900.0)
-    retry_after: Seconds = Seconds(5.0)
-    per_second: float = 2.5
-    burst: int = 60
+__all__ = ["SpareCircuits", "SpareConfig"]
 
 
 @dataclass(slots=True)
