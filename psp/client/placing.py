@@ -152,7 +152,7 @@ class Placing:
                     timeout=HEDGE_AFTER if left else None,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                for task in done:
+                for task in [each for each in running if each in done]:
                     try_ = running.pop(task)
                     error = _failure(task)
                     if error is None:
