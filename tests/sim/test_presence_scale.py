@@ -247,8 +247,9 @@ def test_the_newest_is_found_among_a_thousand_nodes(condition):
     assert trials == USERS * LOOK_UPS
     assert outcomes[PresenceState.OFFLINE] == 0, outcomes
     assert outcomes["newest"] >= 0.999 * trials, outcomes
-    # Two gateways, eight replicas each; more only where something is wrong.
-    assert requests <= (16.5 if not share else 60), requests
+    # Two gateways, eight replicas each, and some for those who answer late; many more
+    # only where something is wrong.
+    assert requests <= (18 if not share else 60), requests
 
 
 def test_a_million_records_spread_evenly_over_a_thousand_nodes():
