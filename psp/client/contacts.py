@@ -48,6 +48,7 @@ class ContactBook:
     Attributes:
         on_new_secret: Called with a new discovery secret when a contact was revoked:
             publish under it from now on, and under no older one.
+        on_card: Told of each card that was added, new or newer.
         on_revoked: Told of the identity of each revoked contact.
         revocations: What is under way about contacts, to be ended by a revocation.
     """
@@ -68,6 +69,7 @@ class ContactBook:
                 network, or if the identity on this host has an older secret.
         """
         self.on_new_secret: Callable[[bytes], Awaitable[None]] = self._use_secret
+        self.on_card: Callable[[ContactCard], None] = lambda _: None
         self.on_revoked: Callable[[UserId], None] = lambda _: None
         self.revocations = Revocations()
         self._file = file
@@ -184,6 +186,7 @@ class ContactBook:
         else:
             contact = replace(old, card=renewed(old.card, card))
         self._change(contact)
+        self.on_card(card)
         return contact
 
     def invite(self, name: str) -> str:

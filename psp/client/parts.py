@@ -132,6 +132,7 @@ class ClientParts:
             outfit.identity, self._make_announcer, config.presence.slots
         )
         self.contacts.on_new_secret = self.presence.use_secret
+        self.contacts.on_card = self.watcher.renew
         self.contacts.on_revoked = self.watcher.remove
         self._tasks: list[asyncio.Task[Any]] = []
         self._collect_now = asyncio.Event()

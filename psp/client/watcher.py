@@ -135,6 +135,14 @@ class Watcher:
         """End every watch of a contact that was removed from the book."""
         self._end(identity, WatchReason.REMOVED)
 
+    def renew(self, card: ContactCard) -> None:
+        """Look for a contact under a newer card from now on."""
+        contact = self._contacts.get(card.identity)
+        if contact is not None and contact.card != card:
+            contact.card = card
+            contact.watch.look_again(_now())
+            contact.wake.set()
+
     def status(self) -> WatcherStatus:
         """Return what the watcher is doing."""
         handles = sum(contact.watch.handles for contact in self._contacts.values())

@@ -297,3 +297,26 @@ def test_a_watch_tells_of_a_revoked_contact_and_ends(tmp_path):
         ("alice", "online", "first"),
         ("alice", "unknown", "removed"),
     ]
+
+
+@pytest.mark.timeout(60)
+def test_a_watch_goes_on_under_a_fresh_card(tmp_path):
+    async def main(place, alice, bob):
+        loop = asyncio.get_running_loop()
+        alice.contacts.invite("carol")
+        await alice.announce(3)
+        async with bob.watch(["alice"]) as events:
+            first = await anext(events)
+            fresh = await alice.contacts.revoke("carol")
+            away = await anext(events)
+            await alice.announce()
+            started = loop.time()
+            bob.contacts.add(fresh["bob"], "alice")
+            back = await anext(events)
+            took = loop.time() - started
+        return [event.state.value for event in (first, away, back)], took
+
+    states, took = simulate(tmp_path, main)
+
+    assert states == ["online", "offline", "online"]
+    assert took < 20
