@@ -49,8 +49,11 @@ async def test_with_20_percent_malicious_it_is_found(tmp_path: Path) -> None:
     judge(tally)
 
 
-@pytest.mark.skipif(not TRIALS, reason="make presence-trials: the mix has all kinds")
-@pytest.mark.parametrize("behaviour", Behaviour)
+KINDS = tuple(Behaviour) if TRIALS else (Behaviour.STALE,)
+"""The mix has almost all; those who show the past can make a look-up wrong."""
+
+
+@pytest.mark.parametrize("behaviour", KINDS)
 async def test_all_of_one_kind_do_not_prevent_it(
     tmp_path: Path, behaviour: Behaviour
 ) -> None:
@@ -58,7 +61,7 @@ async def test_all_of_one_kind_do_not_prevent_it(
     async with open_bed(tmp_path / "net", others=4) as bed:
         await with_bad(
             bed,
-            TRIALS // len(Behaviour),
+            TRIALS // len(Behaviour) or 16,
             tally,
             dice=random.Random(SEED),
             say=print,
