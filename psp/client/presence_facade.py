@@ -202,6 +202,14 @@ class PresenceFacade(Facade):
         Raises:
             UnknownContactError: If nobody has registered it.
             ConfigError: If this client reads no names.
+
+        ::
+
+            >>> try:
+            ...     card = await bob.resolve("alice-2")
+            ... except psp.ConfigError:
+            ...     print("this network has no registered names")
+            this network has no registered names
         """
         return self._parts.finder.resolve(name)
 
