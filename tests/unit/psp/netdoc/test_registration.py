@@ -144,7 +144,9 @@ def test_head_of_another_period_is_refused(user):
     assert refusal_of(data, NOON + 2 * 86_400) is RegistrationRefusal.TIME
 
 
-@pytest.mark.parametrize(("slot", "lifetime"), [(4, 60), (0, 0), (0, 86_401), (3, 1_801)])
+@pytest.mark.parametrize(
+    ("slot", "lifetime"), [(4, 60), (0, 0), (0, 86_401), (3, 1_801)]
+)
 def test_impossible_head_is_not_well_formed(user, slot, lifetime):
     data = registration(user, slot=slot, lifetime=lifetime)
 
