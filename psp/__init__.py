@@ -18,14 +18,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from psp import testing as testing
+    from psp.client.announcing.visibility import Visibility as Visibility
     from psp.client.api import Client as Client
     from psp.client.api import ClientStatus as ClientStatus
     from psp.client.api import Who as Who
     from psp.client.api import connect as connect
+    from psp.client.calls.established import EstablishedCall as EstablishedCall
+    from psp.client.calls.missed_calls import MissedCall as MissedCall
+    from psp.client.calls.ringing import CallDecision as CallDecision
+    from psp.client.calls.ringing import IncomingCall as IncomingCall
+    from psp.client.calls.session import ClientSession as ClientSession
+    from psp.client.calls.session import SessionClosedError as SessionClosedError
     from psp.client.config import ClientConfig as ClientConfig
-    from psp.client.contact import Contact as Contact
-    from psp.client.contacts import ContactBook as ContactBook
-    from psp.client.delegation import DelegatedIdentity as DelegatedIdentity
+    from psp.client.contacts.contact import Contact as Contact
+    from psp.client.contacts.contacts import ContactBook as ContactBook
     from psp.client.errors import BusyError as BusyError
     from psp.client.errors import CallError as CallError
     from psp.client.errors import CallRefusedError as CallRefusedError
@@ -41,23 +47,17 @@ if TYPE_CHECKING:
     from psp.client.errors import UserRevokedError as UserRevokedError
     from psp.client.errors import WordsDifferError as WordsDifferError
     from psp.client.errors import WrongNetworkError as WrongNetworkError
-    from psp.client.established import EstablishedCall as EstablishedCall
-    from psp.client.identity import ClientIdentity as ClientIdentity
-    from psp.client.identity import Identity as Identity
-    from psp.client.identity_file import create_identity as create_identity
-    from psp.client.identity_file import load_identity as load_identity
-    from psp.client.lookup import LookupResult as LookupResult
-    from psp.client.lookup import PresenceState as PresenceState
-    from psp.client.missed_calls import MissedCall as MissedCall
-    from psp.client.presence_event import PresenceEvent as PresenceEvent
-    from psp.client.presence_event import WatchReason as WatchReason
-    from psp.client.presence_watch import PresenceWatch as PresenceWatch
-    from psp.client.ringing import CallDecision as CallDecision
-    from psp.client.ringing import IncomingCall as IncomingCall
-    from psp.client.session import ClientSession as ClientSession
-    from psp.client.session import SessionClosedError as SessionClosedError
-    from psp.client.visibility import Visibility as Visibility
-    from psp.client.watcher import WatchLimitError as WatchLimitError
+    from psp.client.identities.delegation import DelegatedIdentity as DelegatedIdentity
+    from psp.client.identities.identity import ClientIdentity as ClientIdentity
+    from psp.client.identities.identity import Identity as Identity
+    from psp.client.identities.identity_file import create_identity as create_identity
+    from psp.client.identities.identity_file import load_identity as load_identity
+    from psp.client.lookups.lookup import LookupResult as LookupResult
+    from psp.client.lookups.lookup import PresenceState as PresenceState
+    from psp.client.watching.presence_event import PresenceEvent as PresenceEvent
+    from psp.client.watching.presence_event import WatchReason as WatchReason
+    from psp.client.watching.presence_watch import PresenceWatch as PresenceWatch
+    from psp.client.watching.watcher import WatchLimitError as WatchLimitError
     from psp.errors import ConfigError as ConfigError
     from psp.errors import DecodeError as DecodeError
     from psp.errors import PspError as PspError
@@ -123,9 +123,9 @@ _PLACES = {
         "connect",
     ),
     "psp.client.config": ("ClientConfig",),
-    "psp.client.contact": ("Contact",),
-    "psp.client.contacts": ("ContactBook",),
-    "psp.client.delegation": ("DelegatedIdentity",),
+    "psp.client.contacts.contact": ("Contact",),
+    "psp.client.contacts.contacts": ("ContactBook",),
+    "psp.client.identities.delegation": ("DelegatedIdentity",),
     "psp.client.errors": (
         "BusyError",
         "CallError",
@@ -143,35 +143,35 @@ _PLACES = {
         "WordsDifferError",
         "WrongNetworkError",
     ),
-    "psp.client.established": ("EstablishedCall",),
-    "psp.client.identity": (
+    "psp.client.calls.established": ("EstablishedCall",),
+    "psp.client.identities.identity": (
         "ClientIdentity",
         "Identity",
     ),
-    "psp.client.identity_file": (
+    "psp.client.identities.identity_file": (
         "create_identity",
         "load_identity",
     ),
-    "psp.client.lookup": (
+    "psp.client.lookups.lookup": (
         "LookupResult",
         "PresenceState",
     ),
-    "psp.client.missed_calls": ("MissedCall",),
-    "psp.client.presence_event": (
+    "psp.client.calls.missed_calls": ("MissedCall",),
+    "psp.client.watching.presence_event": (
         "PresenceEvent",
         "WatchReason",
     ),
-    "psp.client.presence_watch": ("PresenceWatch",),
-    "psp.client.ringing": (
+    "psp.client.watching.presence_watch": ("PresenceWatch",),
+    "psp.client.calls.ringing": (
         "CallDecision",
         "IncomingCall",
     ),
-    "psp.client.session": (
+    "psp.client.calls.session": (
         "ClientSession",
         "SessionClosedError",
     ),
-    "psp.client.visibility": ("Visibility",),
-    "psp.client.watcher": ("WatchLimitError",),
+    "psp.client.announcing.visibility": ("Visibility",),
+    "psp.client.watching.watcher": ("WatchLimitError",),
     "psp.errors": (
         "ConfigError",
         "DecodeError",

@@ -4,7 +4,10 @@ import os
 import sys
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+
+from psp.runtime import logs
 
 settings.register_profile(
     "psp",
@@ -24,6 +27,14 @@ def _recursion_limit():
     sys.setrecursionlimit(RECURSION_LIMIT)
     yield
     sys.setrecursionlimit(RECURSION_LIMIT)
+
+
+@pytest.fixture(autouse=True)
+def _log():
+    """Undo what commands do to the log of the process: their streams end with them."""
+    yield
+    logs.configure(logs.LogOutput())
+    structlog.reset_defaults()
 
 
 @pytest.hookimpl(wrapper=True)

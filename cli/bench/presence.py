@@ -22,7 +22,7 @@ from cli.bench.presence_trials import Tally, with_bad, with_dead
 from cli.bench.presence_watch import measure_watching
 from cli.testbed.network import Testbed
 from psp.client.api import Client
-from psp.client.lookup import PresenceState
+from psp.client.lookups.lookup import PresenceState
 from psp.errors import PspError
 from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.presence_record import RECORD_SIZE

@@ -14,8 +14,8 @@ from pathlib import Path
 from cli.testbed.network import Testbed, open_testbed
 from presence.record_store import HeldRecord
 from psp.client.api import Client
-from psp.client.identity import ClientIdentity
-from psp.client.spare_circuits import SpareCircuits
+from psp.client.identities.identity import ClientIdentity
+from psp.client.lookups.spare_circuits import SpareCircuits
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.ids import NodeId

@@ -16,7 +16,7 @@ from cli.bench.presence_town import Expected, Publisher, publish_versions, stran
 from cli.testbed.behaviours import Behaviour
 from cli.testbed.network import Testbed
 from psp.client.api import Client
-from psp.client.lookup import LookupResult
+from psp.client.lookups.lookup import LookupResult
 from psp.directory.dht_id import REPLICAS, dht_id
 from psp.ids import NodeId
 from psp.netdoc.presence_record import locations_at

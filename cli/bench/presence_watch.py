@@ -13,7 +13,7 @@ from statistics import mean
 from cli.bench.presence_town import spares_of, stranger
 from cli.testbed.network import Testbed
 from psp.client.api import Client
-from psp.client.watch_config import WatcherConfig
+from psp.client.watching.watch_config import WatcherConfig
 
 POLL_EVERY = 30.0
 SPARES = 4

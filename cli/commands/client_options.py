@@ -20,10 +20,10 @@ from cli.output import print_error
 from discovery.transactions.locks import try_lock
 from psp.client.config import ClientConfig
 from psp.client.connecting import connect
-from psp.client.contact_file import ContactFile
-from psp.client.contacts import ContactBook
-from psp.client.identity import Identity
-from psp.client.identity_file import open_identity
+from psp.client.contacts.contact_file import ContactFile
+from psp.client.contacts.contacts import ContactBook
+from psp.client.identities.identity import Identity
+from psp.client.identities.identity_file import open_identity
 from psp.crypto.kdf import Label
 from psp.errors import ConfigError
 from psp.gateway.ports import PresenceClient

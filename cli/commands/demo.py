@@ -2,7 +2,6 @@
 
 import asyncio
 import enum
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,7 +123,7 @@ def demo_peer(
     from psp.runtime.logs import LogOutput, configure, parse_level  # noqa: PLC0415
     from psp.runtime.system import harden, new_event_loop  # noqa: PLC0415
 
-    configure(LogOutput(parse_level("info"), is_json=True, stream=sys.stderr))
+    configure(LogOutput(parse_level("info"), is_json=True))
     harden()
     options = PeerOptions(
         folder, name, media, seconds, codec.value, record, lookup_every

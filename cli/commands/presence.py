@@ -29,7 +29,7 @@ from cli.output import (
     progress,
 )
 from psp.client.errors import PresenceError
-from psp.client.presence_event import PresenceEvent, WatchReason
+from psp.client.watching.presence_event import PresenceEvent, WatchReason
 from psp.errors import DecodeError
 from psp.gateway import bodies
 from psp.gateway.announcing import PUBLIC_WARNING

@@ -29,7 +29,7 @@ from cli.output import (
     print_table,
     print_warning,
 )
-from psp.client.contact import Contact
+from psp.client.contacts.contact import Contact
 from psp.client.errors import PresenceError, WordsDifferError
 from psp.errors import DecodeError
 from psp.gateway.contact_desk import contact_entry

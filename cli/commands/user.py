@@ -16,8 +16,8 @@ from cli.exit_codes import ExitCode
 from cli.output import err, out, print_error, print_json, print_table
 from psp.client.api import connect
 from psp.client.config import ClientConfig
-from psp.client.identity_file import create_identity, open_identity
-from psp.client.lookup import LookupResult, PresenceState
+from psp.client.identities.identity_file import create_identity, open_identity
+from psp.client.lookups.lookup import LookupResult, PresenceState
 from psp.errors import DecodeError
 from psp.netdoc.contact_card import ContactCard
 from psp.runtime import keyfiles, settings

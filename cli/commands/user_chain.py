@@ -26,8 +26,8 @@ from cli.exit_codes import ExitCode
 from cli.output import note, out, print_error, print_facts, print_json
 from discovery.transactions.call import Call
 from discovery.transactions.wallet import address_text
-from psp.client.identity import ClientIdentity
-from psp.client.identity_file import load_identity
+from psp.client.identities.identity import ClientIdentity
+from psp.client.identities.identity_file import load_identity
 from psp.directory.chain.users import UserList, user_signing_input
 from psp.directory.chain.view import ChainView
 from psp.errors import ConfigError, DecodeError

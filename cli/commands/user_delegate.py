@@ -13,11 +13,11 @@ from cli.commands.chain_options import passphrase_of
 from cli.exit_codes import ExitCode
 from cli.output import print_error, print_facts, print_json
 from psp.client.config import ClientConfig
-from psp.client.contact_file import ContactFile
-from psp.client.contacts import ContactBook
-from psp.client.delegation import MAX_DAYS, DelegatedIdentity
-from psp.client.identity import Identity
-from psp.client.identity_file import create_delegation, load_identity
+from psp.client.contacts.contact_file import ContactFile
+from psp.client.contacts.contacts import ContactBook
+from psp.client.identities.delegation import MAX_DAYS, DelegatedIdentity
+from psp.client.identities.identity import Identity
+from psp.client.identities.identity_file import create_delegation, load_identity
 from psp.crypto.kdf import Label
 from psp.runtime import settings
 from psp.runtime.entropy import SystemEntropy

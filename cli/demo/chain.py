@@ -21,7 +21,7 @@ from discovery.transactions.call import Call, transfer
 from discovery.transactions.calls import NodeBook, Relays, Users, deployment
 from discovery.transactions.fees import GWEI, Fees
 from discovery.transactions.wallet import Transaction, Wallet
-from psp.client.identity import ClientIdentity
+from psp.client.identities.identity import ClientIdentity
 from psp.directory.chain.users import user_signing_input
 from psp.entropy import Entropy
 from psp.errors import PspError

@@ -27,10 +27,10 @@ from cli.demo.media_check import Sink
 from cli.demo.player import Player
 from cli.demo.recording_socket import RecordingSocket
 from psp.client.api import Client, connect
-from psp.client.calls import EstablishedCall
+from psp.client.calls.calls import EstablishedCall
 from psp.client.config import ClientConfig
-from psp.client.identity_file import load_identity
-from psp.client.lookup import PresenceState
+from psp.client.identities.identity_file import load_identity
+from psp.client.lookups.lookup import PresenceState
 from psp.media.peer_connection import PipePeerConnection
 from psp.netdoc.contact_card import ContactCard
 from psp.runtime import settings

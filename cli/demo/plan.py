@@ -12,7 +12,7 @@ from pathlib import Path
 from cli.node_config import KeysConfig, ListenConfig, MetricsConfig, NodeConfig
 from discovery.epochs.config import EpochConfig
 from psp.client.config import ClientConfig, PathConfig
-from psp.client.identity import ClientIdentity
+from psp.client.identities.identity import ClientIdentity
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.directory.registry import RANDOM_PERIOD, period_of

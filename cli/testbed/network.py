@@ -20,7 +20,7 @@ from cli.testbed.behaviours import Behaviour, League
 from cli.testbed.wires import LoopbackWires, SwitchedSocket, Wires
 from psp.client.api import Client, connect
 from psp.client.config import ClientConfig
-from psp.client.identity import ClientIdentity, Identity
+from psp.client.identities.identity import ClientIdentity, Identity
 from psp.entropy import Entropy
 from psp.errors import ConfigError
 from psp.ids import NodeId

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from psp.client.calls import EstablishedCall
+from psp.client.calls.calls import EstablishedCall
+from psp.client.calls.missed_calls import MissedCall
+from psp.client.calls.ringing import CallDecision, IncomingCall
+from psp.client.calls.session import ClientSession
 from psp.client.facade import Facade
-from psp.client.lookup import LookupResult
-from psp.client.missed_calls import MissedCall
-from psp.client.ringing import CallDecision, IncomingCall
-from psp.client.session import ClientSession
+from psp.client.lookups.lookup import LookupResult
 from psp.client.whom import Who
 
 

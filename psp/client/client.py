@@ -12,7 +12,7 @@ whole. What goes on in the background, an announcement above all, goes on until 
 ended by its counterpart or by leaving `connect`.
 """
 
-from psp.client.announcer import Announcer
+from psp.client.announcing.announcer import Announcer
 from psp.client.call_facade import CallFacade
 from psp.client.circuits import CircuitBuilder
 from psp.client.client_status import ClientStatus

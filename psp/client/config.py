@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from psp.client.announcer_config import AnnouncerConfig
+from psp.client.announcing.announcer_config import AnnouncerConfig
 from psp.client.gateway_config import GatewayConfig
 from psp.client.spare_config import SpareConfig
 from psp.directory.fallback import MIN_SOURCES

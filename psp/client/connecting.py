@@ -12,8 +12,8 @@ from structlog.typing import FilteringBoundLogger
 from psp.client.client import Client
 from psp.client.config import ClientConfig
 from psp.client.context import ClientContext
-from psp.client.identity import Identity
-from psp.client.identity_file import open_identity
+from psp.client.identities.identity import Identity
+from psp.client.identities.identity_file import open_identity
 from psp.client.parts import ClientParts, Outfit
 from psp.client.state import ClientState
 from psp.directory.chain.alarms import AlarmConfig

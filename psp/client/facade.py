@@ -3,9 +3,9 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from psp.client.contacts import ContactBook
-from psp.client.identity import Identity
-from psp.client.lookup import LookupResult
+from psp.client.contacts.contacts import ContactBook
+from psp.client.identities.identity import Identity
+from psp.client.lookups.lookup import LookupResult
 from psp.client.parts import ClientParts
 from psp.client.whom import Subject
 from psp.errors import ConfigError

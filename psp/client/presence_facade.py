@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Literal, overload
 
+from psp.client.announcing.visibility import Visibility
 from psp.client.facade import Facade
-from psp.client.lookup import LookupResult
-from psp.client.presence_watch import PresenceWatch
-from psp.client.visibility import Visibility
+from psp.client.lookups.lookup import LookupResult
+from psp.client.watching.presence_watch import PresenceWatch
 from psp.client.whom import Who
 from psp.errors import ConfigError, PspError
 from psp.netdoc.contact_card import ContactCard

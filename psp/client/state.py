@@ -9,7 +9,7 @@ import base64
 import binascii
 from pathlib import Path
 
-from psp.client.identity import Identity
+from psp.client.identities.identity import Identity
 from psp.client.sealed_file import SealedFile
 from psp.entropy import Entropy
 from psp.errors import ConfigError, DecodeError

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from psp.client.contact import REGISTERED_MARK, Contact
-from psp.client.contacts import ContactBook
+from psp.client.contacts.contact import REGISTERED_MARK, Contact
+from psp.client.contacts.contacts import ContactBook
 from psp.client.errors import (
     ContactRevokedError,
     UnknownContactError,

@@ -12,7 +12,7 @@ from psp.gateway.problems import Problem
 
 MAX_BATCH = 100
 MAX_WATCHED = 1_000
-"""Users in one watch, as `psp.client.watcher` allows in all."""
+"""Users in one watch, as `psp.client.watching.watcher` allows in all."""
 
 _MAX_WHO = 1_024
 """Characters; as many as a contact card may have."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from psp.client.contact import Contact, checked_name
+from psp.client.contacts.contact import Contact, checked_name
 from psp.errors import DecodeError
 from psp.gateway import bodies
 from psp.gateway.operations import Asked, Handler

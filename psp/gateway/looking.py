@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from psp.client.lookup_result import LookupResult
+from psp.client.lookups.lookup_result import LookupResult
 from psp.errors import PspError
 from psp.gateway import bodies
 from psp.gateway.operations import Asked, Handler

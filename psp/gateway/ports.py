@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
+from psp.client.calls.missed_calls import MissedCall
 from psp.client.client_status import ClientStatus
-from psp.client.contact import Contact
-from psp.client.contacts import ContactBook
-from psp.client.lookup_result import LookupResult
-from psp.client.missed_calls import MissedCall
-from psp.client.presence_event import PresenceEvent
+from psp.client.contacts.contact import Contact
+from psp.client.contacts.contacts import ContactBook
+from psp.client.lookups.lookup_result import LookupResult
+from psp.client.watching.presence_event import PresenceEvent
 from psp.errors import PspError
 from psp.netdoc.contact_card import ContactCard
 
@@ -18,7 +18,7 @@ Who = Contact | ContactCard
 
 
 class IncomingCall(Protocol):
-    """Somebody rings; see `psp.client.ringing.IncomingCall`."""
+    """Somebody rings; see `psp.client.calls.ringing.IncomingCall`."""
 
     @property
     def contact(self) -> str | None:

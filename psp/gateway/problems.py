@@ -9,7 +9,7 @@ import enum
 import msgspec
 
 from psp.client import errors
-from psp.client.watcher import WatchLimitError
+from psp.client.watching.watcher import WatchLimitError
 from psp.errors import ConfigError, DecodeError, PspError
 
 CONTENT_TYPE = "application/problem+json"

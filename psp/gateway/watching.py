@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from psp.client.presence_event import PresenceEvent
+from psp.client.watching.presence_event import PresenceEvent
 from psp.entropy import Entropy
 from psp.errors import PspError
 from psp.gateway import bodies

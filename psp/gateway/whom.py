@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from psp.client.contact import Contact
+from psp.client.contacts.contact import Contact
 from psp.client.errors import UnknownContactError
 from psp.gateway.ports import PresenceClient, Who
 from psp.gateway.problems import Kind, ProblemError

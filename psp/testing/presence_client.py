@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from psp.client.calls.missed_calls import MissedCall
 from psp.client.client_status import ClientStatus
-from psp.client.contact_file import ContactFile
-from psp.client.contacts import ContactBook
+from psp.client.contacts.contact_file import ContactFile
+from psp.client.contacts.contacts import ContactBook
 from psp.client.errors import UnknownContactError
-from psp.client.identity import ClientIdentity
-from psp.client.lookup_result import LookupResult, PresenceState
-from psp.client.missed_calls import MissedCall
-from psp.client.presence_event import PresenceEvent, WatchReason
+from psp.client.identities.identity import ClientIdentity
+from psp.client.lookups.lookup_result import LookupResult, PresenceState
+from psp.client.watching.presence_event import PresenceEvent, WatchReason
 from psp.entropy import Entropy
 from psp.errors import ConfigError, PspError
 from psp.gateway.ports import Who

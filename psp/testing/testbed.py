@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 
 from psp.client.api import Client
 from psp.client.config import ClientConfig
-from psp.client.identity import ClientIdentity, Identity
+from psp.client.identities.identity import ClientIdentity, Identity
 from psp.entropy import Entropy
 from psp.errors import ConfigError
 from psp.ids import NodeId

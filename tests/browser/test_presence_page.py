@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from psp.client.gateway_config import GatewayConfig
-from psp.client.lookup_result import PresenceState
+from psp.client.lookups.lookup_result import PresenceState
 from psp.gateway.service import Gateway
 from psp.runtime.logs import logger
 from psp.testing.entropy import SeededEntropy

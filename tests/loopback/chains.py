@@ -17,7 +17,7 @@ from discovery.devchain.accounts import dev_account
 from discovery.devchain.anvil import AnvilProcess, find_anvil
 from discovery.devchain.process import DevChainProcess
 from discovery.transactions.wallet import Wallet
-from psp.client.identity import ClientIdentity
+from psp.client.identities.identity import ClientIdentity
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.ids import NodeId

@@ -6,7 +6,7 @@ import pytest
 
 import psp.testing
 from psp.client.errors import UserOfflineError
-from psp.client.lookup import PresenceState
+from psp.client.lookups.lookup import PresenceState
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -30,8 +30,8 @@ from psp.client.circuit import Circuit, CircuitError
 from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
 from psp.client.directory import Directory
-from psp.client.lookup import Lookup, LookupResult, PresenceState
-from psp.client.spare_circuits import SpareCircuits, SpareConfig
+from psp.client.lookups.lookup import Lookup, LookupResult, PresenceState
+from psp.client.lookups.spare_circuits import SpareCircuits, SpareConfig
 from psp.crypto.keys import SigningKey
 from psp.directory.dht_id import dht_id
 from psp.ids import NodeId

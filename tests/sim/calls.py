@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from psp.client.calls import EstablishedCall
+from psp.client.calls.calls import EstablishedCall
 from psp.ids import NodeId
 from psp.sansio import Address
 from psp.testing.hub import SimHub

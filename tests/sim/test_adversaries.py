@@ -1,6 +1,6 @@
 """Look-ups among discovery nodes of which many are dead or malicious.
 
-By the rules of `psp.client.evidence` the malicious win in 1 of 12,000 look-ups
+By the rules of `psp.client.lookups.evidence` the malicious win in 1 of 12,000 look-ups
 (tests/unit/psp/client/test_evidence.py works it out): two in 2,025 would be bad luck.
 """
 
@@ -8,8 +8,8 @@ import asyncio
 
 import pytest
 
-from psp.client.lookup import PresenceState
-from psp.client.replicas import ReplicaFinder
+from psp.client.lookups.lookup import PresenceState
+from psp.client.lookups.replicas import ReplicaFinder
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import MemoryRegistry, PresenceUser
 from psp.testing.simloop import run_simulation
@@ -49,7 +49,7 @@ def test_a_fifth_of_malicious_nodes_hide_nothing(seed, behaviour):
 
 
 def test_the_same_trials_see_what_goes_wrong_without_voices(monkeypatch):
-    monkeypatch.setattr("psp.client.evidence.voices_wanted", lambda *_: 0)
+    monkeypatch.setattr("psp.client.lookups.evidence.voices_wanted", lambda *_: 0)
 
     problems, _ = live_through(100, 200, evil=6, behaviour="stale")
 

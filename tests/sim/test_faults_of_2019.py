@@ -12,7 +12,7 @@ import pytest
 
 import psp.testing
 from psp.client.circuits import CircuitBuilder
-from psp.client.lookup import PresenceState
+from psp.client.lookups.lookup import PresenceState
 from psp.crypto.blinding import Credential
 from psp.crypto.keys import SigningKey
 from psp.crypto.layer import EPOCH_BITS, OpeningLayer, SealingLayer

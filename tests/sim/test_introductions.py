@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 import psp.testing
+from psp.client.calls.missed_calls import MissedCall
+from psp.client.calls.ringing import CallDecision
 from psp.client.client import Client
 from psp.client.errors import (
     CallRefusedError,
@@ -14,9 +16,7 @@ from psp.client.errors import (
     UnreachableError,
     UserOfflineError,
 )
-from psp.client.lookup import PresenceState
-from psp.client.missed_calls import MissedCall
-from psp.client.ringing import CallDecision
+from psp.client.lookups.lookup import PresenceState
 from psp.path.selection import Purpose
 from psp.testing.simloop import run_simulation
 from psp.testing.testbed import LocalNetwork

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import psp.testing
-from psp.client.lookup import PresenceState
+from psp.client.lookups.lookup import PresenceState
 from psp.ids import NodeId
 from psp.testing.hub import SimHub
 from psp.testing.simloop import run_simulation

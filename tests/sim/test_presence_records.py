@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 import psp.testing
+from psp.client.announcing.visibility import Visibility
 from psp.client.api import Client
-from psp.client.delegation import DelegatedIdentity
 from psp.client.errors import ClockError
-from psp.client.lookup import PresenceState
-from psp.client.visibility import Visibility
+from psp.client.identities.delegation import DelegatedIdentity
+from psp.client.lookups.lookup import PresenceState
 from psp.netdoc.contact_card import ContactCard
 from psp.testing.clock import EPOCH
 from psp.testing.entropy import SeededEntropy

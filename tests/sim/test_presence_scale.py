@@ -20,7 +20,7 @@ from presence.config import PresenceConfig, StoreConfig
 from presence.record_store import HeldRecord, RecordStore
 from presence.service import PresenceService
 from psp.client.context import ClientContext
-from psp.client.lookup import Lookup, PresenceState
+from psp.client.lookups.lookup import Lookup, PresenceState
 from psp.crypto.keys import SigningKey
 from psp.directory.circle import Circle
 from psp.directory.dht_id import REPLICAS, dht_id

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from psp.client.lookup import PresenceState
+from psp.client.lookups.lookup import PresenceState
 from psp.directory.fallback import Tier
 from psp.ids import NodeId
 from psp.testing.hub import SimHub

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from psp.client.api import Client
-from psp.client.lookup import PresenceState
-from psp.client.presence_event import WatchReason
-from psp.client.watch_config import WatcherConfig
+from psp.client.lookups.lookup import PresenceState
+from psp.client.watching.presence_event import WatchReason
+from psp.client.watching.watch_config import WatcherConfig
 from psp.ids import NodeId
 from psp.testing.simloop import run_simulation
 from psp.testing.weather import Weather

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from psp.client.api import Client
-from psp.client.lookup import PresenceState
-from psp.client.presence_event import PresenceEvent
-from psp.client.watch_config import WatcherConfig
-from psp.client.watcher import Watcher, WatcherStatus
+from psp.client.lookups.lookup import PresenceState
+from psp.client.watching.presence_event import PresenceEvent
+from psp.client.watching.watch_config import WatcherConfig
+from psp.client.watching.watcher import Watcher, WatcherStatus
 from psp.netdoc.contact_card import ContactCard
 from tests.sim.calls import until
 

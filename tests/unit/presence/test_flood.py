@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from presence.config import PresenceConfig
-from psp.client.calls import Calls
+from psp.client.announcing.registration import PresenceRegistration
+from psp.client.calls.calls import Calls
 from psp.client.circuit import Circuit
-from psp.client.identity import ClientIdentity
-from psp.client.registration import PresenceRegistration
+from psp.client.identities.identity import ClientIdentity
 from psp.crypto.primitives import x25519_public
 from psp.ids import COOKIE_SIZE, Cookie
 from psp.netdoc.introduction import Introduction, seal_introduction

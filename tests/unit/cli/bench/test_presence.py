@@ -9,7 +9,7 @@ from cli.bench.presence import GOALS, QUICK, run
 from cli.bench.presence_node import store_bytes
 from cli.bench.presence_trials import BAD_MIX, Tally, _outcome, share_of
 from cli.testbed.behaviours import Behaviour
-from psp.client.lookup import LookupResult, PresenceState
+from psp.client.lookups.lookup import LookupResult, PresenceState
 
 
 class Stopped:

@@ -11,8 +11,8 @@ from cli.exit_codes import ExitCode
 from cli.settings_file import to_toml
 from psp.client.config import ClientConfig
 from psp.client.errors import ClockError
-from psp.client.lookup_result import PresenceState
-from psp.client.presence_event import WatchReason
+from psp.client.lookups.lookup_result import PresenceState
+from psp.client.watching.presence_event import WatchReason
 from psp.runtime.membership import MembershipConfig
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence_client import (

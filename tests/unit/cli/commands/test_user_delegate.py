@@ -9,10 +9,10 @@ import pytest
 from cli.exit_codes import ExitCode
 from cli.settings_file import to_toml
 from psp.client.config import ClientConfig
-from psp.client.contact_file import ContactFile
-from psp.client.contacts import ContactBook
-from psp.client.delegation import DelegatedIdentity
-from psp.client.identity_file import load_identity, open_identity
+from psp.client.contacts.contact_file import ContactFile
+from psp.client.contacts.contacts import ContactBook
+from psp.client.identities.delegation import DelegatedIdentity
+from psp.client.identities.identity_file import load_identity, open_identity
 from psp.crypto.kdf import Label
 from psp.netdoc.contact_card import ContactCard
 from psp.runtime.membership import MembershipConfig

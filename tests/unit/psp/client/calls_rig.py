@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from psp.client.calls import Calls
+from psp.client.announcing.registration import PresenceRegistration, new_registration
+from psp.client.calls.calls import Calls
+from psp.client.calls.introduction_gate import GateConfig
 from psp.client.circuit import Circuit, RequestError
-from psp.client.identity import ClientIdentity
-from psp.client.introduction_gate import GateConfig
-from psp.client.lookup import LookupResult, PresenceState
-from psp.client.registration import PresenceRegistration, new_registration
+from psp.client.identities.identity import ClientIdentity
+from psp.client.lookups.lookup import LookupResult, PresenceState
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_public
 from psp.crypto.session import SessionInitiator

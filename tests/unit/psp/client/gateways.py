@@ -6,8 +6,8 @@ from typing import cast
 
 from psp.client.circuit import RequestError
 from psp.client.directory import Directory
-from psp.client.lookup import Lookup, LookupResult
-from psp.client.spare_circuits import SpareCircuits, SpareConfig
+from psp.client.lookups.lookup import Lookup, LookupResult
+from psp.client.lookups.spare_circuits import SpareCircuits, SpareConfig
 from psp.crypto.keys import SigningKey
 from psp.directory.dht_id import dht_id
 from psp.ids import NodeId

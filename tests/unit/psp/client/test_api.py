@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from psp.client.api import connect
-from psp.client.calls import CallError
-from psp.client.identity import ClientIdentity
-from psp.client.lookup import PresenceState
-from psp.client.session import SessionClosedError
+from psp.client.calls.calls import CallError
+from psp.client.calls.session import SessionClosedError
+from psp.client.identities.identity import ClientIdentity
+from psp.client.lookups.lookup import PresenceState
 from psp.client.state import ClientState
 from psp.errors import ConfigError
 from psp.testing.entropy import SeededEntropy

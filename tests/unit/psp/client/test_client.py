@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import psp
-from psp.client.contacts import ContactBook
+from psp.client.contacts.contacts import ContactBook
 from psp.errors import ConfigError
 from psp.testing.entropy import SeededEntropy
 from psp.testing.simloop import run_simulation

@@ -5,7 +5,8 @@ import inspect
 
 import pytest
 
-from psp.client import client, connecting, contacts
+from psp.client import client, connecting
+from psp.client.contacts import contacts
 from tests.examples import count_examples, documented, run_examples
 
 

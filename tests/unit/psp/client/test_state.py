@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from psp.client.identity import ClientIdentity
+from psp.client.identities.identity import ClientIdentity
 from psp.client.state import ClientState
 from psp.errors import ConfigError
 from psp.ids import NodeId, UserId

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from psp.client.contact_file import ContactFile
-from psp.client.contacts import ContactBook
+from psp.client.contacts.contact_file import ContactFile
+from psp.client.contacts.contacts import ContactBook
 from psp.client.errors import (
     ContactRevokedError,
     UnknownContactError,
     UserRevokedError,
     WrongNetworkError,
 )
-from psp.client.identity import ClientIdentity
+from psp.client.identities.identity import ClientIdentity
 from psp.client.whom import Finder
 from psp.errors import ConfigError, DecodeError
 from psp.testing.clock import EPOCH

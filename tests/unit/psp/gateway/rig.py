@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from psp.client.identity import ClientIdentity
+from psp.client.identities.identity import ClientIdentity
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence_client import NETWORK
 

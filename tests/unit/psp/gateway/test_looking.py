@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from psp.client import errors
-from psp.client.lookup_result import PresenceState
+from psp.client.lookups.lookup_result import PresenceState
 from psp.testing.presence_client import looked_up
 from tests.unit.psp.gateway.rig import card_of
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from psp.client.lookup_result import PresenceState
-from psp.client.missed_calls import MissedCall
+from psp.client.calls.missed_calls import MissedCall
+from psp.client.lookups.lookup_result import PresenceState
 from psp.gateway.openapi import document
 from psp.gateway.operations import OPERATIONS
 from psp.testing.presence_client import FakeCall, looked_up

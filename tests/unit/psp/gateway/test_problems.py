@@ -3,7 +3,7 @@
 import pytest
 
 from psp.client import errors
-from psp.client.watcher import WatchLimitError
+from psp.client.watching.watcher import WatchLimitError
 from psp.errors import ConfigError, DecodeError, PspError
 from psp.gateway.problems import Kind, ProblemError, kind_of, problem_of
 

@@ -1,6 +1,6 @@
 """Calls over HTTP (psp/gateway/ringing.py)."""
 
-from psp.client.missed_calls import MissedCall
+from psp.client.calls.missed_calls import MissedCall
 from psp.gateway.ringing import MAX_RINGING
 from psp.testing.presence_client import FakeCall
 from tests.unit.psp.gateway.rig import card_of, read_events

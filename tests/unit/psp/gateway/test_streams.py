@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import psp.gateway.streams
-from psp.client.lookup_result import PresenceState
+from psp.client.lookups.lookup_result import PresenceState
 from psp.testing.presence_client import presence_event
 from tests.unit.psp.gateway.rig import TOKEN, card_of, read_events
 

@@ -3,7 +3,7 @@
 import pytest
 
 from psp.client.errors import ClockError, ContactRevokedError
-from psp.client.lookup_result import PresenceState
+from psp.client.lookups.lookup_result import PresenceState
 from psp.testing.presence_client import presence_event
 from tests.unit.psp.gateway.rig import card_of, read_events
 

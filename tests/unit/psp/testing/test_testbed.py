@@ -7,7 +7,7 @@ import pytest
 
 import psp.testing
 from psp.client.errors import ClockError
-from psp.client.lookup import PresenceState
+from psp.client.lookups.lookup import PresenceState
 from psp.errors import ConfigError
 from psp.testing.hub import SimHub
 from psp.testing.simloop import run_simulation

@@ -1,0 +1,1 @@
+"""Being reachable: registrations at presence points, visibility, status."""

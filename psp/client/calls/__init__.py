@@ -1,0 +1,1 @@
+"""Calls: placing them, letting them ring, keeping their legs."""

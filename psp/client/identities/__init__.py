@@ -1,0 +1,1 @@
+"""Who a client is: an identity, or keys made ahead for it."""

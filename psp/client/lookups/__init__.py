@@ -1,0 +1,1 @@
+"""Looking users up: circuits that stand ready, evidence, the verdict."""

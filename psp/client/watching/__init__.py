@@ -1,0 +1,1 @@
+"""Watching contacts without polling."""
