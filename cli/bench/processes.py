@@ -4,21 +4,19 @@ Each child binds a port, says who it is, learns of all nodes, and then runs a
 `relay.service.RelayService` until it is told to stop.
 """
 
-import asyncio
-import logging
-import multiprocessing
-import os
-import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
-import structlog
-
+from cli.bench.child import (
+    Child,
+    answer_until_closed,
+    cpu_seconds,
+    resident_bytes,
+    run_child,
+)
 from psp.circuit.origin import HopSpec
 from psp.crypto.keys import SigningKey, link_public
 from psp.crypto.primitives import x25519_generate, x25519_public
@@ -26,7 +24,6 @@ from psp.ids import NodeId
 from psp.link.config import LinkConfig
 from psp.link.machine import LinkMachine
 from psp.runtime.entropy import SystemEntropy
-from psp.runtime.system import new_event_loop
 from psp.runtime.udp import UdpSocket
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
@@ -36,9 +33,6 @@ from relay.service import RelayService
 
 NETWORK = Network(31337, bytes(20))
 HOST = "127.0.0.1"
-
-_START_WITHIN = 20.0
-_CONTEXT = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,64 +111,30 @@ def bench_relay(
     return machine, Node(node_id, x25519_public(onion_private), port)
 
 
-class RelayProcess:
+class RelayProcess(Child):
     """One child; use as a context manager.
 
     Attributes:
         node: What the registry says of it.
-        pid: Its process id.
     """
 
     def __init__(self, config: RelayConfig, *, batched: bool = True) -> None:
         """Start it; ``batched`` is whether it may use GSO and GRO."""
-        self._pipe, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(
-            target=_run, args=(theirs, config, batched), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        self.pid = self._process.pid
-        self.node = cast("Node", self._receive())
+        super().__init__(_run, config, batched)
+        self.node = cast("Node", self.receive())
 
     def introduce(self, nodes: Sequence[Node]) -> None:
         """Tell it who is registered; it begins to serve."""
-        self._pipe.send(list(nodes))
-        self._receive()
+        self.ask(list(nodes))
 
     def usage(self) -> Usage:
         """Ask what it used."""
-        self._pipe.send("usage")
-        return cast("Usage", self._receive())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._pipe.close()
-        self._process.join(5.0)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-
-    def _receive(self) -> object:
-        if not self._pipe.poll(_START_WITHIN):
-            raise TimeoutError(f"relay process {self.pid} does not answer")
-        received: object = self._pipe.recv()
-        return received
+        return cast("Usage", self.ask("usage"))
 
 
 def _run(pipe: Connection, config: RelayConfig, batched: bool) -> None:  # noqa: FBT001
     """Be a relay until the pipe closes."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
-    )
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(pipe, config, batched=batched))
+    run_child(_serve(pipe, config, batched=batched))
 
 
 async def _serve(pipe: Connection, config: RelayConfig, *, batched: bool) -> None:
@@ -186,31 +146,14 @@ async def _serve(pipe: Connection, config: RelayConfig, *, batched: bool) -> Non
     service = RelayService(machine, udp, unix_time=time.time)
     service.start()
     pipe.send("ready")
-    loop = asyncio.get_running_loop()
-    closed = asyncio.Event()
-
-    def command() -> None:
-        try:
-            pipe.recv()
-        except EOFError:
-            closed.set()
-        else:
-            pipe.send(_measure(machine))
-
-    loop.add_reader(pipe.fileno(), command)
-    await closed.wait()
-    loop.remove_reader(pipe.fileno())
+    await answer_until_closed(pipe, lambda: _measure(machine))
     await service.stop()
     udp.close()
 
 
 def _measure(machine: RelayMachine) -> Usage:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     counters = machine.status() | {
         "bad_tag": machine.stats.hops.bad_tag,
         "replayed": machine.stats.hops.replayed,
     }
-    return Usage(
-        used.ru_utime + used.ru_stime, pages * os.sysconf("SC_PAGE_SIZE"), counters
-    )
+    return Usage(cpu_seconds(), resident_bytes(), counters)
