@@ -1,13 +1,24 @@
 """psp client: a client that runs in the background and serves programs on this host."""
 
-import sys
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from structlog.typing import FilteringBoundLogger
 
 from cli.commands.client_options import Desk, IdentityFile, OwnName, SettingsFile
+from cli.commands.daemon import EndWithParent, LogJson, LogLevel, begin
 from cli.output import note, out, print_warning
+from psp.client.config import ClientConfig
+from psp.gateway.announcing import PUBLIC_WARNING
+from psp.gateway.bodies import Announce
+from psp.gateway.operations import Asked
+from psp.gateway.token_file import FILE_NAME, load_token
+from psp.runtime import settings
+from psp.runtime.entropy import SystemEntropy
+from psp.runtime.supervisor import Supervisor
+from psp.runtime.system import new_event_loop
 
 if TYPE_CHECKING:
     from psp.gateway.service import Gateway
@@ -23,9 +34,7 @@ def run(
     settings_file: SettingsFile,
     identity: IdentityFile = None,
     name: OwnName = "",
-    log_level: Annotated[
-        str, typer.Option(help="debug, info, warning or error.")
-    ] = "info",
+    log_level: LogLevel = "info",
     *,
     announce: Annotated[
         bool, typer.Option("--announce", help="Be reachable from the start on.")
@@ -41,60 +50,35 @@ def run(
     status: Annotated[
         str, typer.Option(help="With --announce: what contacts read.")
     ] = "",
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Log JSON lines on standard output.")
-    ] = False,
-    with_parent: Annotated[
-        bool, typer.Option("--end-with-parent", help="Stop when the starter dies.")
-    ] = False,
+    log_json: LogJson = False,
+    with_parent: EndWithParent = False,
 ) -> None:
     """Run a client until Ctrl-C or SIGTERM, and serve it over HTTP on 127.0.0.1.
 
     Programs need the token in the file that is named at the start. What they can do is
     told by /v1/openapi.json; settings are in the table [gateway].
     """
-    import asyncio  # noqa: PLC0415 - keeps --help quick
-
-    from psp.runtime.logs import LogOutput, configure, logger, parse_level  # noqa: PLC0415
-    from psp.runtime.system import end_with_parent, harden, new_event_loop  # noqa: PLC0415
-
-    configure(
-        LogOutput(
-            parse_level(log_level),
-            is_json=log_json,
-            stream=sys.stdout if log_json else sys.stderr,
-        )
-    )
-    log = logger("gateway")
-    for refusal in harden():
-        log.warning("not_hardened", what=refusal)
-    if with_parent:
-        end_with_parent()
+    log = begin("gateway", log_level, is_json=log_json, with_parent=with_parent)
     desk = Desk.open(settings_file, identity, name)
     wanted = (public, status) if announce or public else None
     if wanted is not None and desk.own_identity.is_public | public:
-        print_warning(_public_warning())
+        print_warning(PUBLIC_WARNING)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(desk, wanted))
+        runner.run(_serve(desk, wanted, log))
 
 
 @app.command("sample-settings")
 def sample_settings() -> None:
     """Print a documented settings file."""
-    from psp.client.config import ClientConfig  # noqa: PLC0415
-    from psp.runtime import settings  # noqa: PLC0415
-
     out.out(settings.sample(ClientConfig))
 
 
-async def _serve(desk: Desk, wanted: tuple[bool, str] | None) -> None:
-    from psp.gateway.service import Gateway  # noqa: PLC0415
-    from psp.gateway.token_file import FILE_NAME, load_token  # noqa: PLC0415
-    from psp.runtime.entropy import SystemEntropy  # noqa: PLC0415
-    from psp.runtime.logs import logger  # noqa: PLC0415
-    from psp.runtime.supervisor import Supervisor  # noqa: PLC0415
+async def _serve(
+    desk: Desk, wanted: tuple[bool, str] | None, log: FilteringBoundLogger
+) -> None:
+    from psp.gateway.service import Gateway  # noqa: PLC0415 - keeps --help quick
 
-    config, log, entropy = desk.config.gateway, logger("gateway"), SystemEntropy()
+    config, entropy = desk.config.gateway, SystemEntropy()
     path = config.token_file or desk.config.state_dir / FILE_NAME
     async with desk.connect() as client:
         token = load_token(path, entropy)
@@ -113,18 +97,9 @@ async def _serve(desk: Desk, wanted: tuple[bool, str] | None) -> None:
 def _announcing(
     gateway: "Gateway", is_public: object, status: str
 ) -> Callable[[], Awaitable[None]]:
-    from psp.gateway.bodies import Announce  # noqa: PLC0415
-    from psp.gateway.operations import Asked  # noqa: PLC0415
-
     body = Announce(visibility="public" if is_public else None, status=status)
 
     async def announce() -> None:
         await gateway.announcing.announce(Asked(body=body))
 
     return announce
-
-
-def _public_warning() -> str:
-    from psp.gateway.announcing import PUBLIC_WARNING  # noqa: PLC0415
-
-    return PUBLIC_WARNING

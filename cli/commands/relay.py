@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.commands.daemon import EndWithParent, LogJson, LogLevel, begin
 from cli.output import err, out
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
@@ -17,9 +17,8 @@ from psp.netdoc.node_entry import SignedNode
 from psp.netdoc.node_record import NodeRecord
 from psp.runtime import keyfiles, settings
 from psp.runtime.entropy import SystemEntropy
-from psp.runtime.logs import LogOutput, configure, logger, parse_level
 from psp.runtime.supervisor import OnFailure, Supervisor
-from psp.runtime.system import end_with_parent, harden, new_event_loop
+from psp.runtime.system import new_event_loop
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 
@@ -62,33 +61,16 @@ def init(
 @app.command()
 def run(
     settings_file: Annotated[Path, typer.Argument(help="The relay's settings, TOML.")],
-    log_level: Annotated[
-        str, typer.Option(help="debug, info, warning or error.")
-    ] = "info",
+    log_level: LogLevel = "info",
     *,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Log JSON lines on standard output.")
-    ] = False,
-    with_parent: Annotated[
-        bool, typer.Option("--end-with-parent", help="Stop when the starter dies.")
-    ] = False,
+    log_json: LogJson = False,
+    with_parent: EndWithParent = False,
 ) -> None:
     """Run a relay until Ctrl-C or SIGTERM."""
     from cli.assembly import RelayNode  # noqa: PLC0415 - keeps --help quick
     from cli.node_config import NodeConfig  # noqa: PLC0415
 
-    configure(
-        LogOutput(
-            parse_level(log_level),
-            is_json=log_json,
-            stream=sys.stdout if log_json else sys.stderr,
-        )
-    )
-    log = logger("relay")
-    for refusal in harden():
-        log.warning("not_hardened", what=refusal)
-    if with_parent:
-        end_with_parent()
+    log = begin("relay", log_level, is_json=log_json, with_parent=with_parent)
     config = settings.load(NodeConfig, settings_file, os.environ)
 
     async def serve() -> None:
