@@ -10,7 +10,6 @@ Secrets are never arguments, where other processes read them: passphrases are as
 read from a private file (R-SEC-1).
 """
 
-import getpass
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
@@ -23,11 +22,10 @@ from cli.chain_work.amounts import parse_ether, parse_gwei
 from cli.chain_work.chain import Chain
 from cli.chain_work.paying import Payer, Terms
 from cli.chain_work.target import ChainTarget, find_target
+from cli.commands.passphrases import passphrase_of
 from cli.output import out, print_json
 from discovery.transactions.fees import FeeLimits
 from discovery.transactions.wallet import Wallet
-from psp.errors import ConfigError
-from psp.runtime import keyfiles
 
 _CHAIN = "Which chain"
 _MONEY = "Who pays, and how much"
@@ -250,34 +248,3 @@ def open_wallet(path: Path, passphrase_file: Path | None = None) -> Wallet:
         ConfigError: If its key file or passphrase is missing or wrong.
     """
     return Wallet.open(path, passphrase=passphrase_of(path, passphrase_file))
-
-
-def passphrase_of(path: Path, passphrase_file: Path | None = None) -> str | None:
-    """Return the passphrase of a key file; None if it has none.
-
-    Raises:
-        ConfigError: If it has one and nobody says it.
-    """
-    if not keyfiles.needs_passphrase(path):
-        return None
-    if passphrase_file is not None:
-        return keyfiles.read_passphrase(passphrase_file)
-    try:
-        return getpass.getpass(f"passphrase of {path.name}: ")
-    except EOFError:
-        raise ConfigError(
-            f"{path} is under a passphrase, and there is nobody to ask for it; run this "
-            "in a terminal, or name a private file that holds it"
-        ) from None
-
-
-def new_passphrase() -> str:
-    """Ask for a passphrase twice.
-
-    Raises:
-        typer.BadParameter: If the two differ.
-    """
-    secret = getpass.getpass("new passphrase: ")
-    if getpass.getpass("again: ") != secret:
-        raise typer.BadParameter("the passphrases differ")
-    return secret

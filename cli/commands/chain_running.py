@@ -23,8 +23,8 @@ from cli.commands.chain_options import (
     ChainOptions,
     OutputOptions,
     PayOptions,
-    passphrase_of,
 )
+from cli.commands.passphrases import passphrase_of
 from cli.node_config import NodeConfig
 from cli.output import print_warning
 from discovery.transactions.calls import Relays, Users

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.commands.chain_options import passphrase_of
+from cli.commands.passphrases import passphrase_of
 from cli.exit_codes import ExitCode
 from cli.output import print_error
 from discovery.transactions.locks import try_lock

@@ -24,7 +24,6 @@ from cli.commands.chain_options import (
     PayOptions,
     bundled,
     open_wallet,
-    passphrase_of,
 )
 from cli.commands.chain_running import (
     OwnRelayOptions,
@@ -33,6 +32,7 @@ from cli.commands.chain_running import (
     relay_settings,
     run_paying,
 )
+from cli.commands.passphrases import passphrase_of
 from cli.node_config import NodeConfig
 from cli.output import note
 from discovery.transactions.calls import NOBODY

@@ -1,7 +1,6 @@
 """psp user: identities, contact cards, look-ups."""
 
 import asyncio
-import getpass
 import os
 import sys
 import tempfile
@@ -11,16 +10,18 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.client_options import JsonOutput, SettingsFile
+from cli.commands.passphrases import new_passphrase, passphrase_of
 from cli.commands.user_delegate import delegate, take_secret_of_book
 from cli.exit_codes import ExitCode
-from cli.output import err, out, print_error, print_json, print_table
+from cli.output import out, print_error, print_json, print_table
 from psp.client.api import connect
 from psp.client.config import ClientConfig
 from psp.client.identities.identity_file import create_identity, open_identity
 from psp.client.lookups.lookup import LookupResult, PresenceState
 from psp.errors import DecodeError
 from psp.netdoc.contact_card import ContactCard
-from psp.runtime import keyfiles, settings
+from psp.runtime import settings
 from psp.runtime.chain_membership import Reader, open_membership
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import logger
@@ -28,10 +29,6 @@ from psp.runtime.logs import logger
 app = typer.Typer(help="Identities, contact cards and look-ups.", no_args_is_help=True)
 
 app.command()(delegate)
-
-SettingsFile = Annotated[
-    Path, typer.Option("--settings", help="Client settings, TOML.")
-]
 
 
 @app.command()
@@ -50,12 +47,7 @@ def create(
     ] = False,
 ) -> None:
     """Make an identity and print its id, to be registered."""
-    secret = None
-    if passphrase:
-        secret = getpass.getpass("new passphrase: ")
-        if getpass.getpass("again: ") != secret:
-            err.print("[red]error:[/] the passphrases differ")
-            raise typer.Exit(ExitCode.USAGE)
+    secret = new_passphrase() if passphrase else None
     identity = asyncio.run(
         create_identity(
             key_file, entropy=SystemEntropy(), is_public=public, passphrase=secret
@@ -72,9 +64,7 @@ def card(
 ) -> None:
     """Print your contact card. Who holds it can find you: give it to contacts only."""
     config = settings.load(ClientConfig, settings_file, os.environ)
-    secret = None
-    if keyfiles.needs_passphrase(key_file):
-        secret = getpass.getpass("passphrase: ")
+    secret = passphrase_of(key_file)
     identity = asyncio.run(
         open_identity(key_file, display_name=name, passphrase=secret)
     )
@@ -87,7 +77,7 @@ def card(
 def lookup(
     settings_file: SettingsFile,
     *,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: JsonOutput = False,
 ) -> None:
     """Look a contact up; the card is read from standard input.
 
@@ -127,7 +117,7 @@ def _read_card() -> ContactCard:
 def status(
     settings_file: SettingsFile,
     *,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: JsonOutput = False,
 ) -> None:
     """Show which registry a client would use, and how it stands."""
     config = settings.load(ClientConfig, settings_file, os.environ)

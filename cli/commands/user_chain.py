@@ -19,9 +19,9 @@ from cli.commands.chain_options import (
     OutputOptions,
     PayOptions,
     bundled,
-    passphrase_of,
 )
 from cli.commands.chain_running import Work, run_paying
+from cli.commands.passphrases import passphrase_of
 from cli.exit_codes import ExitCode
 from cli.output import note, out, print_error, print_facts, print_json
 from discovery.transactions.call import Call

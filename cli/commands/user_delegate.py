@@ -1,7 +1,6 @@
 """psp user delegate: keys made ahead for a host without the identity key."""
 
 import asyncio
-import getpass
 import os
 import time
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.chain_options import passphrase_of
-from cli.exit_codes import ExitCode
-from cli.output import print_error, print_facts, print_json
+from cli.commands.client_options import JsonOutput
+from cli.commands.passphrases import new_passphrase, passphrase_of
+from cli.output import print_facts, print_json
 from psp.client.config import ClientConfig
 from psp.client.contacts.contact_file import ContactFile
 from psp.client.contacts.contacts import ContactBook
@@ -55,7 +54,7 @@ def delegate(
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Protect the new file by one.")
     ] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: JsonOutput = False,
 ) -> None:
     """Make keys for a host that shall act as you, without your identity key.
 
@@ -73,7 +72,7 @@ def delegate(
     made = DelegatedIdentity.make(
         identity, network, now, days, entropy, with_public=public
     )
-    secret = _new_passphrase() if passphrase else None
+    secret = new_passphrase() if passphrase else None
     asyncio.run(create_delegation(out_file, made, entropy=entropy, passphrase=secret))
     until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(made.ends))
     if json_output:
@@ -96,11 +95,3 @@ def take_secret_of_book(
         entropy=entropy,
         unix_time=time.time,
     )
-
-
-def _new_passphrase() -> str:
-    secret = getpass.getpass("new passphrase: ")
-    if getpass.getpass("again: ") != secret:
-        print_error("the passphrases differ")
-        raise typer.Exit(ExitCode.USAGE)
-    return secret

@@ -13,9 +13,9 @@ from cli.commands.chain_options import (
     OutputOptions,
     PayOptions,
     bundled,
-    new_passphrase,
     open_wallet,
 )
+from cli.commands.passphrases import new_passphrase
 from cli.output import note, out, print_facts, print_json
 from discovery.transactions.call import Call, transfer
 from discovery.transactions.sender import Sender
