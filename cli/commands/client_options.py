@@ -24,7 +24,6 @@ from psp.client.contacts.contact_file import ContactFile
 from psp.client.contacts.contacts import ContactBook
 from psp.client.identities.identity import Identity
 from psp.client.identities.identity_file import open_identity
-from psp.crypto.kdf import Label
 from psp.errors import ConfigError
 from psp.gateway.ports import PresenceClient
 from psp.netdoc.contact_card import SCHEME
@@ -98,12 +97,12 @@ class Desk:
             ConfigError: If it is damaged or another program has it.
         """
         identity, entropy = self.identity, SystemEntropy()
-        key = b"" if identity is None else identity.sealing_key(Label.CONTACT_BOOK)
-        path = self.config.state_dir / "contacts.json"
         network = self.config.membership.anchor().network
         with self.alone():
             yield ContactBook(
-                ContactFile(path, key, network, entropy),
+                ContactFile.in_folder(
+                    self.config.state_dir, identity, network, entropy
+                ),
                 network,
                 identity,
                 entropy=entropy,

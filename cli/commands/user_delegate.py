@@ -17,7 +17,6 @@ from psp.client.contacts.contacts import ContactBook
 from psp.client.identities.delegation import MAX_DAYS, DelegatedIdentity
 from psp.client.identities.identity import Identity
 from psp.client.identities.identity_file import create_delegation, load_identity
-from psp.crypto.kdf import Label
 from psp.runtime import settings
 from psp.runtime.entropy import SystemEntropy
 from psp.wire.network import Network
@@ -86,10 +85,8 @@ def take_secret_of_book(
 ) -> None:
     """Let a contact book beside the settings say the discovery secret in use now."""
     entropy = SystemEntropy()
-    path = config.state_dir / "contacts.json"
-    key = identity.sealing_key(Label.CONTACT_BOOK)
     ContactBook(
-        ContactFile(path, key, network, entropy),
+        ContactFile.in_folder(config.state_dir, identity, network, entropy),
         network,
         identity,
         entropy=entropy,

@@ -28,7 +28,6 @@ from psp.client.snapshot_following import follow_snapshots, make_snapshots
 from psp.client.state import ClientState
 from psp.client.watching.watcher import Watcher
 from psp.client.whom import Finder
-from psp.crypto.kdf import Label
 from psp.endpoint.machine import ClientMachine
 from psp.link.config import LinkConfig
 from psp.link.machine import LinkMachine
@@ -209,12 +208,9 @@ class ClientParts:
     def _open_contacts(self) -> ContactBook:
         outfit = self.outfit
         context, identity = outfit.context, outfit.identity
-        key = b"" if identity is None else identity.sealing_key(Label.CONTACT_BOOK)
-        network = context.registry.network
-        path = outfit.config.state_dir / "contacts.json"
-        file = ContactFile(path, key, network, context.entropy)
+        folder, network = outfit.config.state_dir, context.registry.network
         return ContactBook(
-            file,
+            ContactFile.in_folder(folder, identity, network, context.entropy),
             network,
             identity,
             entropy=context.entropy,

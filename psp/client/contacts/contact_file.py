@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from psp.client.contacts.contact import Contact, key_of
+from psp.client.identities.identity import Identity
 from psp.client.sealed_file import SealedFile
 from psp.crypto.blinding import SECRET_SIZE
+from psp.crypto.kdf import Label
 from psp.entropy import Entropy
 from psp.errors import ConfigError, DecodeError
 from psp.wire.network import Network
 
+FILE_NAME = "contacts.json"
 MAX_BOOK_BYTES = 16 << 20
 """Of the file: 10,000 contacts with the longest names need 11 MiB."""
 
@@ -35,6 +38,14 @@ class ContactFile:
         self._file = SealedFile(
             path, key, entropy, _FORM, _VERSION, max_bytes=MAX_BOOK_BYTES
         )
+
+    @classmethod
+    def in_folder(
+        cls, folder: Path, identity: Identity | None, network: Network, entropy: Entropy
+    ) -> "ContactFile":
+        """Name the file of a client's folder; its identity, if it has one, seals it."""
+        key = b"" if identity is None else identity.sealing_key(Label.CONTACT_BOOK)
+        return cls(folder / FILE_NAME, key, network, entropy)
 
     def load(self) -> tuple[dict[str, Contact], bytes]:
         """Return the contacts by key, and the secret; nothing if there is no file.
