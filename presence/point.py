@@ -132,10 +132,6 @@ class PresencePoint:
         is_away = self._mailboxes.is_open(tag, unix_now)
         return TagState.AWAY if is_away else TagState.NONE
 
-    def has_registered(self, circuit: int) -> bool:
-        """Tell whether a user's registration came over a circuit."""
-        return circuit in self._circuits
-
     def register(
         self,
         circuit: int,

@@ -159,27 +159,6 @@ class Calls:
             )
             raise
 
-    async def leave_notice(
-        self,
-        card: ContactCard,
-        found: LookupResult,
-        text: str = "",
-        *,
-        anonymous: bool = False,
-    ) -> int:
-        """Leave a missed-call notice; return how many mailboxes took it.
-
-        Args:
-            card: For whom.
-            found: A look-up that knows the mailboxes.
-            text: At most 128 bytes of UTF-8, all printable.
-            anonymous: Do not tell who called.
-
-        Raises:
-            LocalProtocolError: If the text does not fit.
-        """
-        return await self._leave(card, found.mailboxes, text, anonymous=anonymous)
-
     async def _call(
         self, card: ContactCard, found: LookupResult, *, anonymous: bool
     ) -> EstablishedCall:

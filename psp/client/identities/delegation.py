@@ -205,15 +205,6 @@ class DelegatedIdentity:
         best = max(range(len(begins)), key=lambda i: (begins[i] <= unix_now, begins[i]))
         return UserSigner.by_presence_key(self.user_id, in_force[best])
 
-    def sign_as_user(self, text: bytes, unix_now: float) -> tuple[bytes, bytes]:
-        """Return the grant (112 bytes) and the signature.
-
-        Raises:
-            KeysEndedError: If this host has no key for that time.
-        """
-        signer = self.signer(unix_now)
-        return signer.grant, signer.sign(text)
-
     def new_secret(self, secret: bytes) -> None:
         """Be found under another discovery secret: only the identity key can do that.
 

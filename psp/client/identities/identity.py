@@ -105,14 +105,6 @@ class Identity(Protocol):
         """
         ...
 
-    def sign_as_user(self, text: bytes, unix_now: float) -> tuple[bytes, bytes]:
-        """Return the grant (112 bytes, zeros for the identity key) and the signature.
-
-        Raises:
-            KeysEndedError: If this host has no key for that time.
-        """
-        ...
-
     def new_secret(self, secret: bytes) -> None:
         """Be found under another discovery secret from now on.
 
@@ -218,11 +210,6 @@ class ClientIdentity:
     def signer(self, unix_now: float) -> UserSigner:  # noqa: ARG002 - as `Identity`
         """Return what signs for the user: the identity key."""
         return UserSigner.by_identity(self.key)
-
-    def sign_as_user(self, text: bytes, unix_now: float) -> tuple[bytes, bytes]:
-        """Return zeros for the grant, and the identity key's signature."""
-        signer = self.signer(unix_now)
-        return signer.grant, signer.sign(text)
 
     def new_secret(self, secret: bytes) -> None:
         """Be found under another discovery secret from now on."""

@@ -41,9 +41,10 @@ PUBLIC = made(2, with_public=True)
 
 
 def is_alices(identity, unix_now, network=NETWORK) -> bool:
-    grant, signature = identity.sign_as_user(b"text", unix_now)
+    signer = identity.signer(unix_now)
     options = {"network": network, "unix_now": unix_now}
-    return is_signed_by_user(ALICE.user_id, grant, b"text", signature, **options)
+    signature = signer.sign(b"text")
+    return is_signed_by_user(ALICE.user_id, signer.grant, b"text", signature, **options)
 
 
 @pytest.mark.parametrize("identity", [WEEK, PUBLIC], ids=["contacts", "public"])
@@ -98,7 +99,8 @@ def test_outside_its_time_it_says_what_to_do(unix_now):
 
 
 def test_no_signature_outlives_its_day():
-    grant, signature = WEEK.sign_as_user(b"text", START)
+    signer = WEEK.signer(START)
+    grant, signature = signer.grant, signer.sign(b"text")
 
     def judged(unix_now):
         options = {"network": NETWORK, "unix_now": unix_now}
