@@ -278,6 +278,10 @@ class RelayService:
     async def _answer_circuit(
         self, handler: CircuitHandler, event: RequestReceived
     ) -> None:
+        if self.machine.cells_from(event.key) is None:
+            # Closed between the request and now, of which the listeners were told: what
+            # a handler remembered of this circuit it would remember for ever.
+            return
         peer = CircuitPeer(event.key, event.handshake_hash)
         reason: Reason | None = Reason.INTERNAL
         try:

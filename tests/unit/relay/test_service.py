@@ -252,6 +252,31 @@ def test_listeners_hear_of_circuits_that_end(simulate):
     assert len(simulate(main)) == 1
 
 
+def test_request_of_a_circuit_that_ends_with_it_reaches_no_handler(simulate):
+    """Else a handler would remember a circuit after the news that it has closed."""
+
+    async def main(world):
+        told: list[str] = []
+
+        async def hold(peer, data):
+            told.append("request")
+            return b""
+
+        circuits = world.services[0].circuits
+        circuits.serve(RelayCommand.HOLD, hold)
+        circuits.on_circuit_closed(lambda key: told.append("closed"))
+        circuit = await world.build(0)
+        # In one train: the second one breaks the protocol, which ends the circuit.
+        circuit.origin.request(RelayCommand.HOLD, bytes(22), world.now)
+        exchange = circuit.origin._hops.exchanges[0]
+        exchange.request(RelayCommand.TRUNCATE, b"data", world.now)
+        world.driver.flush()
+        await asyncio.sleep(0.5)
+        return told
+
+    assert simulate(main) == ["closed"]
+
+
 def test_relays_ask_each_other_through_the_port(simulate):
     async def main(world):
         asker = world.node_id(0)
