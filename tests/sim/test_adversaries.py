@@ -1,7 +1,7 @@
 """Look-ups among discovery nodes of which many are dead or malicious.
 
 By the rules of `psp.client.lookups.evidence` the malicious win in 1 of 12,000 look-ups
-(tests/unit/psp/client/test_evidence.py works it out): two in 2,025 would be bad luck.
+(tests/unit/psp/client/lookups/test_evidence.py works it out): two in 2,025 would be bad luck.
 """
 
 import asyncio

@@ -137,7 +137,7 @@ class ClientSession:
         return self._session.legs.round_trip()
 
     def send_leg_message(self, message: LegMessage) -> None:
-        """Tell the peer about a leg; for `psp.client.legs`."""
+        """Tell the peer about a leg; for `psp.client.calls.leg_keeper`."""
         self._session.send_leg_message(message)
         self._network.touch_session(self.key)
 

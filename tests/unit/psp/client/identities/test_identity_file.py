@@ -1,4 +1,4 @@
-"""Identities in memory and on the disk (psp/client/identity*.py)."""
+"""Identities in memory and on the disk (psp/client/identities/identity*.py)."""
 
 import stat
 
