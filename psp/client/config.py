@@ -5,7 +5,7 @@ from pathlib import Path
 
 from psp.client.announcing.announcer_config import AnnouncerConfig
 from psp.client.gateway_config import GatewayConfig
-from psp.client.lookups.spare_config import SpareConfig
+from psp.client.spare_config import SpareConfig
 from psp.directory.fallback import MIN_SOURCES
 from psp.runtime.membership import MembershipConfig
 from psp.units import Seconds

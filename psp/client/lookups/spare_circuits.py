@@ -20,7 +20,7 @@ from psp.client.circuit import Circuit
 from psp.client.circuits import CircuitBuilder
 from psp.client.context import ClientContext
 from psp.client.directory import Directory
-from psp.client.lookups.spare_config import SpareConfig
+from psp.client.spare_config import SpareConfig
 from psp.errors import PspError
 from psp.ids import NodeId
 from psp.path.selection import Purpose
