@@ -26,7 +26,7 @@ from psp.client.identities.identity import Identity
 from psp.client.identities.identity_file import open_identity
 from psp.errors import ConfigError
 from psp.gateway.ports import PresenceClient
-from psp.netdoc.contact_card import SCHEME
+from psp.netdoc.contact_card import is_card
 from psp.runtime import settings
 from psp.runtime.entropy import SystemEntropy
 
@@ -134,7 +134,7 @@ def read_cards() -> list[str]:
     except UnicodeDecodeError:
         lines = []
     cards = [line for line in lines if line]
-    if not cards or not all(card.lower().startswith(SCHEME) for card in cards):
+    if not cards or not all(map(is_card, cards)):
         print_error("standard input has no contact card on each of its lines")
         raise typer.Exit(ExitCode.INPUT)
     if len(cards) > MAX_CARDS:
@@ -145,7 +145,7 @@ def read_cards() -> list[str]:
 
 def refuse_cards(names: list[str]) -> None:
     """Refuse contact cards among the arguments: other users see a command's arguments."""
-    if any(name.strip().lower().startswith(SCHEME) for name in names):
+    if any(map(is_card, names)):
         print_error(
             "a contact card is a secret, and others on this host see a command's "
             "arguments: give it on standard input"

@@ -37,7 +37,8 @@ from psp.gateway.looking import LookingDesk
 from psp.gateway.operations import Asked
 from psp.gateway.ports import PresenceClient
 from psp.gateway.problems import Kind
-from psp.gateway.whom import Whom, find_whom, is_card
+from psp.gateway.whom import Whom, find_whom
+from psp.netdoc.contact_card import is_card
 
 app = typer.Typer(
     help="Who can be reached: look up, watch, announce, contacts.",

@@ -14,7 +14,7 @@ from psp.client.errors import (
 from psp.directory.registry import Registry
 from psp.errors import ConfigError
 from psp.ids import UserId
-from psp.netdoc.contact_card import SCHEME, ContactCard
+from psp.netdoc.contact_card import ContactCard, is_card
 
 Who: TypeAlias = Contact | ContactCard | str
 """Somebody to look for: a `Contact`, a `ContactCard`, the name of a contact, the text of
@@ -102,7 +102,7 @@ class Finder:
 
     def _named(self, text: str) -> Subject:
         text = text.strip()
-        if text.lower().startswith(SCHEME):
+        if is_card(text):
             return self._known(ContactCard.decode(text))
         if text.startswith(REGISTERED_MARK):
             return self._registered(text)

@@ -8,7 +8,8 @@ from psp.gateway import bodies
 from psp.gateway.operations import Asked, Handler
 from psp.gateway.ports import PresenceClient
 from psp.gateway.problems import Kind, ProblemError, problem_of
-from psp.gateway.whom import Whom, find_whom, is_card
+from psp.gateway.whom import Whom, find_whom
+from psp.netdoc.contact_card import is_card
 
 
 class LookingDesk:

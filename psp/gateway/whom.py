@@ -3,14 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from psp.client.contacts.contact import Contact
+from psp.client.contacts.contact import REGISTERED_MARK, Contact
 from psp.client.errors import UnknownContactError
 from psp.gateway.ports import PresenceClient, Who
 from psp.gateway.problems import Kind, ProblemError
 from psp.ids import UserId
-from psp.netdoc.contact_card import SCHEME, ContactCard
-
-REGISTERED_MARK = "@"
+from psp.netdoc.contact_card import ContactCard, is_card
 
 _IDENTITY = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -70,8 +68,3 @@ def find_contact(client: PresenceClient, text: str) -> Contact:
     if contact is None:
         raise UnknownContactError("no contact has this identity")
     return contact
-
-
-def is_card(text: str) -> bool:
-    """Tell whether a text is meant as a contact card, even a damaged one."""
-    return text.strip().lower().startswith(SCHEME)

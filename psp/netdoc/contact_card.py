@@ -137,6 +137,11 @@ class ContactCard:
         return cls(network, identity, secret, _decode_name(name), ticket_key)
 
 
+def is_card(text: str) -> bool:
+    """Tell whether a text is meant as a contact card, even a damaged one."""
+    return text.strip().lower().startswith(SCHEME)
+
+
 def _decode_text(text: str) -> bytes:
     if len(text) > MAX_CARD_CHARACTERS:
         raise DecodeError("This text is too long for a contact card.")

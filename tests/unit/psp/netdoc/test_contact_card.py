@@ -11,7 +11,7 @@ from psp.crypto.kdf import Label
 from psp.crypto.primitives import blake2b
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import UserId
-from psp.netdoc.contact_card import SCHEME, ContactCard
+from psp.netdoc.contact_card import SCHEME, ContactCard, is_card
 from psp.wire.network import Network
 
 NETWORK = Network(31_337, bytes(range(20)))
@@ -47,6 +47,13 @@ def test_line_ends_spaces_and_case_do_not_matter():
     mangled = "  " + "\n ".join(text[i : i + 20] for i in range(0, len(text), 20))
 
     assert ContactCard.decode(mangled.upper()) == CARD
+
+
+def test_a_text_meant_as_a_card_is_told_even_if_it_is_damaged():
+    assert is_card(f"  {CARD.encode().upper()}")
+    assert is_card("psp://nonsense")
+    assert not is_card("alice")
+    assert not is_card("")
 
 
 def test_public_card_is_shorter_and_says_so():
