@@ -1,4 +1,8 @@
-"""How many circuits for look-ups stand ready, and how fast they are built."""
+"""How many circuits for look-ups stand ready, and how fast they are built.
+
+Not beside `psp.client.lookups.spare_circuits`: look-ups need `psp.client.config`, which
+holds this.
+"""
 
 from dataclasses import dataclass
 
