@@ -184,7 +184,9 @@ class WatchConfig:
         handles_per_watch_point: That lead to one relay: what it can be sent at once.
         remembered_changes: Tags whose last change is remembered, to tell a watcher what
             it has missed; the oldest is forgotten first.
-        messages_at_once: Changes on their way to watch points.
+        messages_at_once: Changes on their way to one watch point; what waits for one
+            that is silent is given up.
+        messages_in_all: Changes on their way to all watch points.
         messages_per_second: Changes sent, in all.
         message_within: Seconds after which a watch point that does not answer is given
             up; the watcher will notice, if its circuit ended there.
@@ -207,6 +209,7 @@ class WatchConfig:
     handles_per_watch_point: int = 2_000
     remembered_changes: int = 20_000
     messages_at_once: int = 16
+    messages_in_all: int = 256
     messages_per_second: float = 100.0
     message_within: Seconds = Seconds(20.0)
     max_cookies: int = 50_000

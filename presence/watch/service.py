@@ -11,12 +11,13 @@ their own; nothing is sent to a relay that the registry does not know.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 
 from presence.config import WatchConfig
 from presence.limits import Pace, TokenBuckets
 from presence.watch.held_cookies import HeldCookies
+from presence.watch.outbox import Outbox
 from presence.watch.silence import SilenceJudge
 from presence.watch.stats import WatchStats
 from presence.watch.watchers import Handle, Watchers
@@ -89,7 +90,8 @@ class WatchService:
         )
         self._is_closed = False
         self._pace = Pace(config.messages_per_second)
-        self._waiting: deque[tuple[Handle, bytes]] = deque()
+        self._outbox = Outbox(config.messages_at_once, config.messages_in_all)
+        self._dispatcher: asyncio.Task[None] | None = None
         self._senders: set[asyncio.Task[None]] = set()
         self._passing: set[asyncio.Task[None]] = set()
 
@@ -119,9 +121,11 @@ class WatchService:
         for tag in self._watchers.tags():
             self.changed(tag, Change.GONE, 0)
         self._is_closed = True
-        if self._senders:
-            await asyncio.wait(self._senders, timeout=_LEAVE_WITHIN)
-        self._waiting.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_WITHIN):
+                while self._senders:
+                    await asyncio.wait(self._senders)
+        self._outbox.clear()
         tasks = [*self._senders, *self._passing]
         for task in tasks:
             task.cancel()
@@ -135,17 +139,12 @@ class WatchService:
         self.stats.changes[change.name.lower()] += 1
         # No longer than the handles that lay here, nor than twice that: whoever was told
         # has to bring a new handle before there is another message for it.
-        room = 2 * self._config.max_handles - len(self._waiting)
+        room = 2 * self._config.max_handles - len(self._outbox)
         for handle in handles[:room]:
             sealed = seal_change(handle.key, handle.cookie, change, sequence)
             message = ChangeMessage(handle.cookie, sealed)
-            self._waiting.append((handle, message.encode()))
-        while len(self._senders) < min(
-            self._config.messages_at_once, len(self._waiting)
-        ):
-            sender = asyncio.create_task(self._send())
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
+            self._outbox.put(handle, message.encode())
+        self._go_on()
 
     # ---- presence point
 
@@ -191,17 +190,34 @@ class WatchService:
                         self.changed(tag, change, 0)
             self._silence.forget_others(served)
 
-    async def _send(self) -> None:
-        """Send what waits, as one of a few that do."""
-        while self._waiting:
-            handle, message = self._waiting.popleft()
+    def _go_on(self) -> None:
+        """See that somebody sends what waits."""
+        if self._dispatcher is None or self._dispatcher.done():
+            self._dispatcher = self._spawn(self._dispatch())
+
+    async def _dispatch(self) -> None:
+        """Send what waits, at its pace, until nothing may be sent now."""
+        while (letter := self._outbox.take()) is not None:
             await asyncio.sleep(self._pace.delay(_now()))
-            if handle.watch_point == self._node_id:
-                passed: Passed | None = self._pass_on(message)
-            else:
-                passed = await self._ask(handle.watch_point, message)
-            outcome = "unanswered" if passed is None else passed.name.lower()
-            self.stats.messages[outcome] += 1
+            _ = self._spawn(self._send(*letter))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._senders.add(task)
+        task.add_done_callback(self._senders.discard)
+        return task
+
+    async def _send(self, handle: Handle, message: bytes) -> None:
+        is_here = handle.watch_point == self._node_id
+        if is_here:
+            passed: Passed | None = self._pass_on(message)
+        else:
+            passed = await self._ask(handle.watch_point, message)
+        outcome = "unanswered" if passed is None else passed.name.lower()
+        is_answered = is_here or passed is not None
+        given_up = self._outbox.done(handle.watch_point, is_answered=is_answered)
+        self.stats.messages[outcome] += 1 + given_up
+        self._go_on()
 
     async def _ask(self, watch_point: NodeId, message: bytes) -> Passed | None:
         answer = await self._links.request(

@@ -250,7 +250,7 @@ def test_a_dead_watch_point_keeps_nobody_else_from_being_told():
         point, dead, between = world.relays
         bob = await hold(between, 1)
         world.links.dead.add(dead.node_id)
-        for cookie in range(2, 6):
+        for cookie in range(2, 102):
             await watch(point, dead.node_id, cookie)
         await watch(point, between.node_id, 1)
 
@@ -258,6 +258,8 @@ def test_a_dead_watch_point_keeps_nobody_else_from_being_told():
         await asyncio.sleep(1)
 
         assert len(bob.heard) == 1
+        await asyncio.sleep(30)
+        assert point.service.stats.messages == {"passed": 1, "unanswered": 100}
 
     in_simulation(main)
 
