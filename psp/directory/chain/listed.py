@@ -6,10 +6,11 @@ record may not count.
 """
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from psp.directory.chain.layout import WORD
 from psp.errors import DecodeError
 from psp.ids import NODE_ID_SIZE
 
@@ -95,6 +96,43 @@ class ListedRecord:
 
 
 RecordT = TypeVar("RecordT", bound=ListedRecord)
+
+
+def cut(
+    kind: type[RecordT],
+    data: bytes,
+    *,
+    first: int,
+    words: int,
+    most: int,
+    statuses: Container[int],
+    what: str,
+) -> tuple[RecordT, ...]:
+    """Cut a listing, or a page of one, whose records all have one size.
+
+    Args:
+        kind: What each record is.
+        data: The listing.
+        first: Number of the first record.
+        words: Of each record, 32 bytes each.
+        most: How many records a whole list may have.
+        statuses: Those that the contract gives.
+        what: They are records of, for messages.
+
+    Raises:
+        DecodeError: If it is not such a listing.
+    """
+    size = words * WORD
+    count, rest = divmod(len(data), size)
+    if rest or count > most:
+        raise DecodeError(f"a list of {what} of {len(data)} bytes")
+    records = tuple(
+        kind(first + i, data[i * size : (i + 1) * size]) for i in range(count)
+    )
+    for record in records:
+        if record.raw[11] not in statuses:
+            raise DecodeError(f"one of the {what} has status {record.raw[11]}")
+    return records
 
 
 def changed_numbers(

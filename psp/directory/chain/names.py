@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from psp.directory.chain import layout
 from psp.directory.chain.layout import NAME_WORDS, WORD, mapping_slot
-from psp.directory.chain.listed import ListedRecord, joined
+from psp.directory.chain.listed import ListedRecord, cut, joined
 from psp.directory.chain.trie import StorageTrie
 from psp.directory.chain.users import UserList
 from psp.errors import DecodeError
@@ -46,7 +46,6 @@ CODE_HASH = bytes.fromhex(
 code would prove nothing about names."""
 
 _ALPHABET = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
-_NAME_BYTES = NAME_WORDS * WORD
 
 
 class NameStatus(enum.IntEnum):
@@ -172,17 +171,15 @@ def split_names(data: bytes, *, first: int = 1) -> tuple[ListedName, ...]:
     Raises:
         DecodeError: If it is not one, or has more than 65,536 records.
     """
-    count, rest = divmod(len(data), _NAME_BYTES)
-    if rest or count > MAX_NAMES:
-        raise DecodeError(f"a list of names of {len(data)} bytes")
-    names = tuple(
-        ListedName(first + i, data[i * _NAME_BYTES : (i + 1) * _NAME_BYTES])
-        for i in range(count)
+    return cut(
+        ListedName,
+        data,
+        first=first,
+        words=NAME_WORDS,
+        most=MAX_NAMES,
+        statuses=frozenset(NameStatus),
+        what="names",
     )
-    for name in names:
-        if name.raw[11] not in {NameStatus.ACTIVE, NameStatus.ENDED}:
-            raise DecodeError(f"a name's record of status {name.raw[11]}")
-    return names
 
 
 def join_names(listed: Sequence[ListedName]) -> bytes:

@@ -26,11 +26,11 @@ from psp.directory.chain.listed import (
     ListedRecord,
     NotCounted,
     changed_numbers,
+    cut,
     flags_of,
     joined,
     merged,
 )
-from psp.errors import DecodeError
 from psp.ids import UserId
 from psp.units import UnixTime
 from psp.wire.network import Network
@@ -53,8 +53,6 @@ __all__ = [
 MAX_USERS = 262_144
 """Numbers given, 34 MB. Our choice, at what one client can reasonably read; beyond it
 users would have to be proven one by one."""
-
-_USER_BYTES = USER_WORDS * WORD
 
 changed_users = changed_numbers
 
@@ -135,17 +133,15 @@ def split_users(data: bytes, *, first: int = 1) -> tuple[ListedUser, ...]:
     Raises:
         DecodeError: If it is not one, or has more than 262,144 records.
     """
-    count, rest = divmod(len(data), _USER_BYTES)
-    if rest or count > MAX_USERS:
-        raise DecodeError(f"a list of users of {len(data)} bytes")
-    users = tuple(
-        ListedUser(first + i, data[i * _USER_BYTES : (i + 1) * _USER_BYTES])
-        for i in range(count)
+    return cut(
+        ListedUser,
+        data,
+        first=first,
+        words=USER_WORDS,
+        most=MAX_USERS,
+        statuses=frozenset(UserStatus),
+        what="users",
     )
-    for user in users:
-        if user.raw[11] not in {UserStatus.ACTIVE, UserStatus.REVOKED}:
-            raise DecodeError(f"a user's record of status {user.raw[11]}")
-    return users
 
 
 def join_users(listed: Sequence[ListedUser]) -> bytes:
