@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from psp.errors import PspError
 from psp.gateway import problems
 from psp.gateway.access import Access
+from psp.gateway.listening import Proven
 from psp.gateway.operations import OPERATIONS, Asked, Handler, Operation
 from psp.gateway.problems import Kind, ProblemError, problem_of
 from psp.gateway.stats import GatewayStats
@@ -39,6 +40,7 @@ class HttpApp:
 
     Attributes:
         access: Who may ask; replaced once the port is known.
+        proven: The connections over which the token was shown.
         web: The application of aiohttp.
     """
 
@@ -67,6 +69,7 @@ class HttpApp:
             log: For our own faults.
         """
         self.access = access
+        self.proven = Proven()
         self._streams = streams
         self._answer_within = answer_within
         self._stats = stats
@@ -104,6 +107,8 @@ class HttpApp:
         refusal = self.access.refusal(request.headers, is_open=is_open)
         if refusal is not None:
             return self._refuse(ProblemError(refusal))
+        if not is_open:
+            self.proven.add(request.protocol)
         try:
             return await handler(request)
         except web.HTTPException as refused:

@@ -1,19 +1,39 @@
 """Listening on 127.0.0.1, with a bound on connections.
 
 Any process of any user of this host can connect, token or not: were they not counted,
-idle connections would use up the client's files. More than the bound are closed at once.
+idle connections would use up the client's files. Beyond the bound the oldest connection
+that has never shown the token makes room, so that whoever has none cannot keep out who
+has; if all have shown it, the new one is closed.
 """
 
 import asyncio
 import errno
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from psp.errors import ConfigError
 from psp.gateway.access import LOOPBACK
 
 MAX_CONNECTIONS = 256
 """Many times what streams and requests need; a quarter of the files a process may open."""
+
+
+class Proven:
+    """The connections over which the token was shown."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._connections: set[object] = set()
+
+    def add(self, connection: object) -> None:
+        """Note that the token came over a connection."""
+        self._connections.add(connection)
+
+    def strangers(self, living: list[RequestHandler]) -> list[RequestHandler]:
+        """Return the others of those that live, in their order; forget the dead."""
+        self._connections.intersection_update(living)
+        return [each for each in living if each not in self._connections]
 
 
 class Listener:
@@ -32,13 +52,19 @@ class Listener:
 
     @classmethod
     async def open(
-        cls, application: web.Application, port: int, *, close_within: float
+        cls,
+        application: web.Application,
+        port: int,
+        *,
+        proven: Proven,
+        close_within: float,
     ) -> "Listener":
         """Listen.
 
         Args:
             application: Who answers.
             port: 0 for any that is free.
+            proven: Filled by who looks at requests.
             close_within: Seconds for what is being answered at the end.
 
         Raises:
@@ -55,8 +81,12 @@ class Listener:
         assert serving is not None  # noqa: S101 - it is set up
 
         def connected() -> asyncio.Protocol:
-            if len(serving.connections) >= MAX_CONNECTIONS:
-                return _Refusal()
+            living = [each for each in serving.connections if each.transport]
+            strangers = proven.strangers(living)
+            if len(living) >= MAX_CONNECTIONS:
+                if not strangers:
+                    return _Refusal()
+                strangers[0].force_close()
             return serving()
 
         loop = asyncio.get_running_loop()

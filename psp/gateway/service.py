@@ -114,7 +114,10 @@ class Gateway:
             ConfigError: If the port is taken.
         """
         self._listener = await Listener.open(
-            self._http.web, self._config.port, close_within=_CLOSE_WITHIN
+            self._http.web,
+            self._config.port,
+            proven=self._http.proven,
+            close_within=_CLOSE_WITHIN,
         )
         port = self._listener.port
         self.url = f"http://{LOOPBACK}:{port}"
