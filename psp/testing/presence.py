@@ -16,7 +16,13 @@ from psp.netdoc.presence_inner import (
     seal,
 )
 from psp.netdoc.presence_keys import CLOCK_SKEW, DayKey, PresenceKey
-from psp.netdoc.presence_record import RecordHead, locations_at, periods_of
+from psp.netdoc.presence_record import (
+    OuterRecord,
+    RecordHead,
+    locations_at,
+    parse,
+    periods_of,
+)
 from psp.netdoc.registration import sign_registration
 from psp.runtime.ports import RefusedError
 from psp.testing.memory_ports import MemoryCircuit
@@ -35,10 +41,40 @@ from psp.wire.relay_message import RelayCommand
 
 TEST_NETWORK = Network(31_337, bytes(19) + b"\x02")
 
+NOON = 20_000 * 86_400 + 43_200
+"""Unix seconds, far from the change of period."""
+
 
 def random_value(period: int) -> bytes:
     """Return the 32 bytes of a period that every `MemoryRegistry` knows."""
     return sha256(b"psp-testing-presence", period.to_bytes(8))
+
+
+def checked(
+    raw: bytes,
+    where: bytes | None = None,
+    now: float = NOON,
+    certified: bytes = b"",
+) -> OuterRecord:
+    """Parse a record of the test's network, as stores do before they keep it.
+
+    Args:
+        raw: The record.
+        where: The location that it must belong to; None for any.
+        now: Unix seconds.
+        certified: What was certified before.
+
+    Raises:
+        RecordRefusedError: If it is none.
+    """
+    return parse(
+        raw,
+        network=TEST_NETWORK,
+        random_value=random_value,
+        unix_now=now,
+        expected_location=where,
+        certified=certified,
+    )
 
 
 class MemoryRegistry(WithoutNames):

@@ -14,25 +14,12 @@ from psp.netdoc.presence_record import (
     RecordRefusedError,
     Refusal,
     location,
-    parse,
 )
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
+from psp.testing.presence import NOON, PresenceUser, checked, random_value
 
-NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 PUBLISHER = NodeId(RELAY.public)
-
-
-def checked(raw, where=None, now=NOON, certified=b""):
-    return parse(
-        raw,
-        network=TEST_NETWORK,
-        random_value=random_value,
-        unix_now=now,
-        expected_location=where,
-        certified=certified,
-    )
 
 
 def new_store(**limits):

@@ -2,25 +2,15 @@
 
 from presence.dht.findings import LookupResult, Votes, merge
 from psp.crypto.keys import SigningKey
-from psp.netdoc.presence_record import parse
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
+from psp.testing.presence import NOON, PresenceUser, checked
 
-NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 
 
 def records(*slots):
     user = PresenceUser(SeededEntropy(1))
-    return [
-        parse(
-            user.agreed_record(RELAY, NOON, slot=slot),
-            network=TEST_NETWORK,
-            random_value=random_value,
-            unix_now=NOON,
-        )
-        for slot in slots
-    ]
+    return [checked(user.agreed_record(RELAY, NOON, slot=slot)) for slot in slots]
 
 
 def result(record, *further, holders=1):

@@ -10,30 +10,18 @@ from presence.service import PresenceService
 from presence.stats import PresenceStats
 from psp.crypto.keys import SigningKey
 from psp.ids import NodeId
-from psp.netdoc.presence_record import parse
 from psp.testing.entropy import SeededEntropy
 from psp.testing.memory_ports import MemoryCircuits, MemoryLinks
 from psp.testing.presence import (
+    NOON,
     TEST_NETWORK,
     MemoryRegistry,
     PresenceUser,
-    random_value,
+    checked,
 )
 
-NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 PUBLISHER, BRINGER = NodeId(b"p" * 32), NodeId(b"b" * 32)
-
-
-def checked(raw, where, now, certified=b""):
-    return parse(
-        raw,
-        network=TEST_NETWORK,
-        random_value=random_value,
-        unix_now=now,
-        expected_location=where,
-        certified=certified,
-    )
 
 
 class Node:
@@ -54,7 +42,7 @@ class Node:
 
     def put(self, seed, bringer=None, **settings):
         raw = PresenceUser(SeededEntropy(seed)).agreed_record(RELAY, NOON, **settings)
-        where = checked(raw, None, NOON).location
+        where = checked(raw).location
         assert self.records.put(where, raw, PUBLISHER, NOON, bringer=bringer) is None
         return raw
 
@@ -181,7 +169,7 @@ async def test_a_discovery_node_that_starts_again_holds_what_it_held(tmp_path):
     raw = PresenceUser(SeededEntropy(1)).agreed_record(RELAY, NOON)
     first = start()
     await first.dht._keeper.ready.wait()
-    first.records.put(checked(raw, None, NOON).location, raw, own, NOON)
+    first.records.put(checked(raw).location, raw, own, NOON)
     await first.close()
 
     second = start()

@@ -9,12 +9,11 @@ from presence.config import DhtConfig
 from presence.dht.findings import Reply
 from presence.dht.lookup import Lookup
 from psp.crypto.keys import SigningKey
-from psp.netdoc.presence_record import Refusal, parse
+from psp.netdoc.presence_record import Refusal
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
+from psp.testing.presence import NOON, PresenceUser, checked
 from psp.testing.simloop import run_simulation
 
-NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 TARGET = Node(bytes(20))
 
@@ -51,10 +50,6 @@ def records(count):
     return [user.agreed_record(RELAY, NOON) for _ in range(count)]
 
 
-def validate(raw):
-    return parse(raw, network=TEST_NETWORK, random_value=random_value, unix_now=NOON)
-
-
 def new_lookup(crowd, seeds, *, wants_record=True, retiring=None, **limits):
     return Lookup(
         crowd,
@@ -62,7 +57,7 @@ def new_lookup(crowd, seeds, *, wants_record=True, retiring=None, **limits):
         [node(number) for number in seeds],
         config=DhtConfig(**limits),
         ask=crowd.ask,
-        validate=validate if wants_record else None,
+        validate=checked if wants_record else None,
         is_retiring=retiring and (lambda each: int.from_bytes(each) in retiring),
     )
 
@@ -165,7 +160,7 @@ def test_each_different_record_is_checked_once():
 
     def count(raw):
         calls.append(raw)
-        return validate(raw)
+        return checked(raw)
 
     async def main(hub):
         lookup = Lookup(
@@ -264,7 +259,7 @@ def test_own_record_is_one_voice():
 
     async def main(hub):
         lookup = new_lookup(crowd, range(1, 9))
-        lookup.vote(validate(old), b"own")
+        lookup.vote(checked(old), b"own")
         return await lookup.find()
 
     assert run_simulation(main).record.raw == new

@@ -30,31 +30,19 @@ from presence.stats import PresenceStats
 from psp.crypto.keys import SigningKey
 from psp.errors import LocalProtocolError
 from psp.ids import NodeId
-from psp.netdoc.presence_record import parse
 from psp.testing.entropy import SeededEntropy
 from psp.testing.memory_ports import MemoryLinks
 from psp.testing.presence import (
+    NOON,
     TEST_NETWORK,
     MemoryRegistry,
     PresenceUser,
-    random_value,
+    checked,
 )
 from psp.testing.simloop import run_simulation
 
-NOON = 20_000 * 86_400 + 43_200
 NONCE = b"n" * 16
 RELAY = SigningKey.generate(SeededEntropy("relay"))
-
-
-def checked(raw, where, now, certified):
-    return parse(
-        raw,
-        network=TEST_NETWORK,
-        random_value=random_value,
-        unix_now=now,
-        expected_location=where,
-        certified=certified,
-    )
 
 
 class Setting:
@@ -94,7 +82,7 @@ class Setting:
         """Return a record that belongs, or does not belong, to this member."""
         for seed in range(200):
             raw = PresenceUser(SeededEntropy(seed)).agreed_record(RELAY, NOON)
-            outer = checked(raw, None, NOON, b"")
+            outer = checked(raw)
             if self.members.is_among_nearest(outer.location, 32) is is_near:
                 return outer
         raise AssertionError("no such record")
@@ -103,7 +91,7 @@ class Setting:
         """Return a record that belonged, or did not belong, to us in our own time."""
         for seed in range(200):
             raw = PresenceUser(SeededEntropy(seed)).agreed_record(RELAY, NOON)
-            outer = checked(raw, None, NOON, b"")
+            outer = checked(raw)
             if self.members.was_among_nearest(outer.location, 32) is is_near:
                 return outer
         raise AssertionError("no such record")

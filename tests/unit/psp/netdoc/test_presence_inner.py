@@ -14,14 +14,12 @@ from psp.netdoc.presence_record import (
     OuterRecord,
     RecordRefusedError,
     Refusal,
-    parse,
     record_text,
 )
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
+from psp.testing.presence import NOON, TEST_NETWORK, PresenceUser, checked, random_value
 from psp.wire.endpoint import Endpoint
 
-NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 V4, V6 = Endpoint("192.0.2.1", 443), Endpoint("2001:db8::1", 9)
 
@@ -29,10 +27,6 @@ V4, V6 = Endpoint("192.0.2.1", 443), Endpoint("2001:db8::1", 9)
 @pytest.fixture
 def user():
     return PresenceUser(SeededEntropy(1))
-
-
-def parsed(raw, now=NOON):
-    return parse(raw, network=TEST_NETWORK, random_value=random_value, unix_now=now)
 
 
 def opened(outer, credential, **settings):
@@ -50,7 +44,7 @@ def record(user, endpoints=(V4,), *, signer=RELAY, inner=None, **head_settings):
     nonce = bytes(24)
     sealed = seal_record(user.credential, head.encode(), nonce, text)
     body = head.encode() + nonce + sealed
-    return parsed(body + day.key.sign(record_text(TEST_NETWORK, body))), place
+    return checked(body + day.key.sign(record_text(TEST_NETWORK, body))), place
 
 
 def refusal_of(outer, credential, **settings):

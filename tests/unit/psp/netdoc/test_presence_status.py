@@ -11,10 +11,8 @@ from psp.netdoc.presence_inner import open_record, read_records
 from psp.netdoc.presence_record import (
     RECORD_SIZE,
     STATUS_SLOT,
-    OuterRecord,
     RecordRefusedError,
     Refusal,
-    parse,
 )
 from psp.netdoc.presence_status import (
     CAPABILITIES,
@@ -24,9 +22,8 @@ from psp.netdoc.presence_status import (
     seal_status,
 )
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
+from psp.testing.presence import NOON, TEST_NETWORK, PresenceUser, checked, random_value
 
-NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 LUNCH = Status.of("at lunch, back at 2 🍜", ("audio", "app27"))
 
@@ -46,10 +43,6 @@ def sealed(user, status=LUNCH, *, credential=None, slot=STATUS_SLOT, **settings)
         network=TEST_NETWORK,
         entropy=SeededEntropy(2),
     )
-
-
-def parsed(raw) -> OuterRecord:
-    return parse(raw, network=TEST_NETWORK, random_value=random_value, unix_now=NOON)
 
 
 def read(raws, user, **settings):
@@ -81,7 +74,7 @@ def refusal_of(outer, credential):
 
 
 def test_contacts_read_what_was_said(user):
-    status = open_status(parsed(sealed(user)), user.credential)
+    status = open_status(checked(sealed(user)), user.credential)
 
     assert (status.text, status.capabilities) == (LUNCH.text, LUNCH.capabilities)
     assert status.sequence == user.sequence
@@ -95,7 +88,7 @@ def test_a_status_looks_like_any_record_but_for_its_slot(user):
 
 
 def test_who_has_no_secret_reads_nothing(user):
-    outer = parsed(sealed(user))
+    outer = checked(sealed(user))
 
     assert refusal_of(outer, Credential.derive(user.user_id)) is Refusal.OTHER_USER
     other = PresenceUser(SeededEntropy(9))
@@ -105,16 +98,16 @@ def test_who_has_no_secret_reads_nothing(user):
 def test_a_status_sealed_under_another_secret_is_not_read(user):
     raw = sealed(user, credential=Credential.derive(user.user_id, b"o" * 32))
 
-    assert refusal_of(parsed(raw), user.credential) is Refusal.DECRYPTION
+    assert refusal_of(checked(raw), user.credential) is Refusal.DECRYPTION
 
 
 def test_a_status_is_no_place_and_a_place_is_no_status(user):
     status, place = sealed(user), user.agreed_record(RELAY, NOON)
 
-    assert refusal_of(parsed(place), user.credential) is Refusal.FORM
+    assert refusal_of(checked(place), user.credential) is Refusal.FORM
     with pytest.raises(RecordRefusedError) as caught:
         open_record(
-            parsed(status),
+            checked(status),
             credential=user.credential,
             network=TEST_NETWORK,
             is_relay=lambda _: True,
@@ -126,10 +119,10 @@ def test_a_status_is_no_place_and_a_place_is_no_status(user):
 
 
 def test_a_status_lives_as_long_as_a_place_at_most(user):
-    assert parsed(sealed(user, lifetime=1_800))
+    assert checked(sealed(user, lifetime=1_800))
 
     with pytest.raises(RecordRefusedError) as caught:
-        parsed(sealed(user, lifetime=1_801))
+        checked(sealed(user, lifetime=1_801))
     assert caught.value.reason is Refusal.LIFETIME
 
 

@@ -12,21 +12,17 @@ from psp.client.lookups.evidence import Evidence, voices_wanted
 from psp.client.lookups.replicas import Replicas
 from psp.crypto.keys import SigningKey
 from psp.ids import NodeId
-from psp.netdoc.presence_record import parse
 from psp.netdoc.voice import Question, Voice
 from psp.testing.entropy import SeededEntropy
-from psp.testing.presence import TEST_NETWORK, PresenceUser, random_value
+from psp.testing.presence import NOON, TEST_NETWORK, PresenceUser, checked, random_value
 from psp.wire.lookup import ANY_SLOT, Found, FoundState
 
-NOON = 20_000 * 86_400 + 43_200
 RELAY = SigningKey.generate(SeededEntropy("relay"))
 KEYS = [SigningKey.generate(SeededEntropy(f"node {n}")) for n in range(12)]
 GATES = [NodeId(bytes([n]) * 32) for n in range(5)]
 ALICE = PresenceUser(SeededEntropy("alice"))
 OLD, NEW = (ALICE.agreed_record(RELAY, NOON - age) for age in (600, 90))
-WHERE = parse(
-    NEW, network=TEST_NETWORK, random_value=random_value, unix_now=NOON
-).location
+WHERE = checked(NEW).location
 
 
 def node(key):
