@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 
 from psp.errors import DecodeError
 from psp.ids import UserId
-from psp.netdoc.contact_card import SCHEME, ContactCard
+from psp.netdoc.contact_card import MAX_NAME_BYTES, SCHEME, ContactCard
 from psp.netdoc.ticket import TICKET_KEY_SIZE
 from psp.runtime.statefile import JsonValue
 from psp.units import UnixTime
 
-MAX_NAME_BYTES = 64
-"""Of a name in the book, in UTF-8: as much as a card's."""
 REGISTERED_MARK = "@"
 """Begins a name that is registered on the chain; no name in the book begins so."""
 
@@ -89,10 +87,12 @@ class TicketHolder:
     Attributes:
         name: Of the contact.
         key: The ticket key, 32 bytes.
+        identity: Of the contact; None while we have no card of theirs.
     """
 
     name: str
     key: bytes = field(repr=False)
+    identity: UserId | None = None
 
 
 def checked_name(name: str) -> str:
