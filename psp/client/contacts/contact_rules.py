@@ -7,7 +7,7 @@ from psp.client.errors import ChangedIdentityError
 from psp.client.identities.identity import Identity
 from psp.crypto.blinding import SECRET_SIZE
 from psp.entropy import Entropy
-from psp.errors import ConfigError
+from psp.errors import ConfigError, DecodeError
 from psp.netdoc.contact_card import ContactCard
 
 
@@ -37,6 +37,18 @@ def refuse_changed(
         f"{named.name!r} has another identity in the book: ask {named.name} by voice; "
         "if it is true, revoke the old contact first"
     )
+
+
+def name_for(card: ContactCard, known: Contact | None) -> str:
+    """Return what a card's user is called when nobody says it.
+
+    Raises:
+        DecodeError: If neither the book nor the card has a name.
+    """
+    name = card.name if known is None else known.name
+    if not name:
+        raise DecodeError("this card has no name on it; say what to call its user")
+    return name
 
 
 def renewed(old: ContactCard | None, new: ContactCard) -> ContactCard:

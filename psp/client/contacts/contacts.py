@@ -21,7 +21,12 @@ from psp.client.contacts.contact import (
     key_of,
 )
 from psp.client.contacts.contact_file import ContactFile
-from psp.client.contacts.contact_rules import next_secret, refuse_changed, renewed
+from psp.client.contacts.contact_rules import (
+    name_for,
+    next_secret,
+    refuse_changed,
+    renewed,
+)
 from psp.client.contacts.fingerprint import are_words_equal, fingerprint_words
 from psp.client.contacts.revocations import Revocations
 from psp.client.errors import (
@@ -157,7 +162,8 @@ class ContactBook:
 
         Args:
             card: As text, or read.
-            name: What to call them; None for the name on the card.
+            name: What to call them; None for what they are called in the book, or
+                for the name on the card.
 
         Raises:
             DecodeError: If the card's text is damaged, or the name cannot be used.
@@ -178,9 +184,10 @@ class ContactBook:
             raise WrongNetworkError("this contact card is of another network")
         if self._identity is not None and card.identity == self._identity.user_id:
             raise ConfigError("this is your own card; add those of others")
-        name = checked_name(card.name if name is None else name)
+        known = self.find(card.identity)
+        name = checked_name(name_for(card, known) if name is None else name)
         old = self._by_key.get(key_of(name))
-        refuse_changed(name, card, named=old, known=self.find(card.identity))
+        refuse_changed(name, card, named=old, known=known)
         if old is None:
             contact = Contact(name, card, is_verified=False, added=self._now())
         else:
@@ -371,7 +378,7 @@ class ContactBook:
         }
         self._holders = {
             ticket_id(contact.ticket_key): TicketHolder(
-                contact.name, contact.ticket_key
+                contact.name, contact.ticket_key, contact.identity
             )
             for contact in by_key.values()
             if contact.is_invited

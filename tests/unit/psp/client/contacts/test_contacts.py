@@ -136,6 +136,24 @@ def test_a_fresh_card_of_the_same_person_renews_the_old(book):
     assert book.get("bob").is_verified
 
 
+@pytest.mark.parametrize("name_on_card", ["", "robert"])
+def test_a_fresh_card_without_a_name_given_goes_to_whom_it_is_of(book, name_on_card):
+    bob = someone("bob")
+    book.add(bob.contact_card(HERE), "bobby")
+    fresh = replace(bob.contact_card(HERE), name=name_on_card)
+
+    assert book.add(fresh) == replace(book.get("bobby"), card=fresh)
+
+
+def test_a_card_without_a_name_wants_one(book):
+    card = replace(someone("bob").contact_card(HERE), name="")
+
+    with pytest.raises(DecodeError, match="say what to call"):
+        book.add(card)
+
+    assert book.add(card, "bob").name == "bob"
+
+
 def test_a_card_of_another_network_is_refused(book):
     with pytest.raises(WrongNetworkError):
         book.add(someone("bob").contact_card(THERE), "bob")
