@@ -71,7 +71,8 @@ class SealedFile:
             return self._open(stored)
         except DecodeError as error:
             raise ConfigError(
-                f"{self.path}: {error}; move it away to start anew"
+                f"{self.path}: {error}; use another state_dir, or move it away to "
+                "start anew"
             ) from None
 
     def save(self, state: Mapping[str, JsonValue]) -> None:
@@ -91,6 +92,8 @@ class SealedFile:
         self._file.save({"sealed": base64.b64encode(nonce + sealed).decode()})
 
     def _open(self, stored: Mapping[str, object]) -> dict[str, object]:
+        if not self._key and "sealed" in stored:
+            raise DecodeError("of a client with an identity, and now there is none")
         text = self._sealed_text(stored) if self._key else stored.get("plain")
         try:
             state = json.loads(text) if isinstance(text, str) else None
@@ -103,7 +106,7 @@ class SealedFile:
     def _sealed_text(self, stored: Mapping[str, object]) -> str:
         coded = stored.get("sealed")
         if not isinstance(coded, str):
-            raise DecodeError("not sealed, but this identity's state is")
+            raise DecodeError("of a client without an identity, and now there is one")
         try:
             sealed = base64.b64decode(coded, validate=True)
             nonce, body = sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:]

@@ -67,6 +67,18 @@ def test_a_file_of_another_form_is_not_opened_under_the_same_key_by_a_new_cover(
 
 
 @pytest.mark.parametrize(
+    ("before", "now", "words"), [(b"", KEY, "without"), (KEY, b"", "with an")]
+)
+def test_a_folder_is_of_one_identity_or_of_none_and_that_is_said(
+    path, before, now, words
+):
+    sealed(path, before).save(STATE)
+
+    with pytest.raises(ConfigError, match=rf"{words}.*; use another state_dir, or"):
+        sealed(path, now).load()
+
+
+@pytest.mark.parametrize(
     "stored",
     [
         {"sealed": 5},
