@@ -15,6 +15,7 @@ from psp.crypto.keys import SigningKey
 from psp.entropy import Entropy
 from psp.errors import ConfigError, DecodeError
 from psp.runtime import keyfiles
+from psp.runtime.entropy import SystemEntropy
 
 _SEED_SIZE = keyfiles.SEED_SIZE
 
@@ -22,7 +23,7 @@ _SEED_SIZE = keyfiles.SEED_SIZE
 async def create_identity(
     path: Path,
     *,
-    entropy: Entropy,
+    entropy: Entropy | None = None,
     is_public: bool = False,
     display_name: str = "",
     passphrase: str | None = None,
@@ -31,7 +32,7 @@ async def create_identity(
 
     Args:
         path: The file; one that exists is never overwritten.
-        entropy: For both secrets.
+        entropy: For both secrets; None for the system's.
         is_public: True to be found, and enumerated, by anybody.
         display_name: What the contact card calls the user.
         passphrase: Protects the file; None leaves it to its mode.
@@ -39,6 +40,7 @@ async def create_identity(
     Raises:
         ConfigError: If the file exists or cannot be written.
     """
+    entropy = entropy or SystemEntropy()
     secret = PUBLIC_SECRET if is_public else entropy.token(SECRET_SIZE)
     key = SigningKey.generate(entropy)
     await asyncio.to_thread(
