@@ -62,6 +62,7 @@ class CallFacade(Facade):
         notice: str | None = None,
     ) -> EstablishedCall:
         """Do what `call` does; return the keeper of the session's legs with it."""
+        self._refuse_when_ended()
         subject = self._parts.finder.find(who)
 
         async def place() -> EstablishedCall:
@@ -73,11 +74,17 @@ class CallFacade(Facade):
         return await self._guarded(subject, place, _hang_up)
 
     async def accept(self) -> ClientSession:
-        """Wait for the next caller, and take the call; see `call` and `incoming`."""
+        """Wait for the next caller, and take the call; see `call` and `incoming`.
+
+        Raises:
+            ConfigError: If the client has no identity, so that nobody can call it.
+        """
         return (await self.accept_call()).session
 
     async def accept_call(self) -> EstablishedCall:
         """Do what `accept` does; return the keeper of the session's legs with it."""
+        self._refuse_when_ended()
+        self._own_identity()
         return await self._parts.calls.accept()
 
     async def incoming(self) -> AsyncIterator[IncomingCall]:
@@ -85,6 +92,9 @@ class CallFacade(Facade):
 
         Nothing is built for a call before it is answered, so whoever calls learns
         nothing about a user who does not.
+
+        Raises:
+            ConfigError: If the client has no identity, so that nobody can call it.
 
         ::
 
@@ -96,6 +106,8 @@ class CallFacade(Facade):
             >>> session = await call.answer()
             >>> (await ringing).close()
         """
+        self._refuse_when_ended()
+        self._own_identity()
         while True:
             yield await self._parts.calls.ringing.next()
 

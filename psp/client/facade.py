@@ -84,6 +84,12 @@ class Facade:
         revocations = self.contacts.revocations
         return await revocations.guard(subject.identity, work, undo)
 
+    def _refuse_when_ended(self) -> None:
+        if self._parts.is_closed:
+            raise ConfigError(
+                "this client has ended; use it inside: async with psp.connect(…)"
+            )
+
     def _own_identity(self) -> Identity:
         if self.identity is None:
             raise ConfigError("this client has no identity; give one to connect()")

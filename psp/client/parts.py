@@ -68,6 +68,7 @@ class ClientParts:
 
     Attributes:
         outfit: What they were made from.
+        is_closed: Whether the client has ended, or is about to.
     """
 
     def __init__(self, outfit: Outfit) -> None:
@@ -77,6 +78,7 @@ class ClientParts:
             ConfigError: If the contact book is damaged, or another identity's.
         """
         self.outfit = outfit
+        self.is_closed = False
         config, context = outfit.config, outfit.context
         # First: it may be refused, and nothing runs yet.
         self.contacts = self._open_contacts()
@@ -156,6 +158,7 @@ class ClientParts:
 
     async def close(self) -> None:
         """Leave the network and save the state, whatever goes wrong on the way."""
+        self.is_closed = True
         async with AsyncExitStack() as last_first:
             last_first.push_async_callback(self.outfit.membership.close)
             last_first.callback(self._save)

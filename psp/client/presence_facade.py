@@ -8,7 +8,7 @@ from psp.client.announcing.visibility import Visibility
 from psp.client.facade import Facade
 from psp.client.lookups.lookup import LookupResult
 from psp.client.watching.presence_watch import PresenceWatch
-from psp.client.whom import Who
+from psp.client.whom import Who, several
 from psp.errors import ConfigError, PspError
 from psp.netdoc.contact_card import ContactCard
 
@@ -31,6 +31,7 @@ class PresenceFacade(Facade):
             WrongNetworkError: If the card is of another network.
             ClockError: If this host's clock is too far off to tell anything.
             DecodeError: If the text of a card is damaged.
+            ConfigError: If this client has ended.
 
         ::
 
@@ -38,6 +39,7 @@ class PresenceFacade(Facade):
             >>> (await bob.lookup("alice")).state
             <PresenceState.ONLINE: 'online'>
         """
+        self._refuse_when_ended()
         subject = self._parts.finder.find(who)
         return await self._guarded(subject, lambda: self._find(subject))
 
@@ -73,7 +75,7 @@ class PresenceFacade(Facade):
             >>> [result.state.value for result in found]
             ['online', 'online']
         """
-        looking = [asyncio.create_task(self.lookup(who)) for who in whos]
+        looking = [asyncio.create_task(self.lookup(who)) for who in several(whos)]
         try:
             if return_exceptions:
                 await asyncio.gather(*looking, return_exceptions=True)
@@ -103,7 +105,8 @@ class PresenceFacade(Facade):
             >>> event.name, event.state.value, event.reason.value
             ('alice', 'online', 'first')
         """
-        subjects = [self._parts.finder.find(who) for who in whos]
+        self._refuse_when_ended()
+        subjects = self._parts.finder.find_all(whos)
         names = {
             subject.identity: subject.name
             for subject in subjects
@@ -150,6 +153,7 @@ class PresenceFacade(Facade):
             >>> (await bob.lookup("alice")).status
             'in the garden'
         """
+        self._refuse_when_ended()
         identity = self._own_identity()
         is_known = self._registry.has_user(identity.user_id)
         if self.membership.knows_users and not is_known:

@@ -1,5 +1,6 @@
 """Who is meant: a contact, a card, or text that stands for one of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,6 +23,17 @@ a card (``psp://…``), or a registered name behind an at sign (``@alice``).
 
 A registered name needs its sign: a contact's name typed wrong must not lead to whoever
 has registered that."""
+
+
+def several(whos: Iterable[Who]) -> Iterable[Who]:
+    """Return them, unless it is one text, which could be taken for its letters.
+
+    Raises:
+        TypeError: If it is one text.
+    """
+    if isinstance(whos, str):
+        raise TypeError(f"several people are a list: [{whos!r:.80}]")
+    return whos
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +72,25 @@ class Finder:
             WrongNetworkError: If the card is of another network.
             DecodeError: If the text of a card is damaged.
             ConfigError: If a registered name is meant and no names were read.
+            TypeError: If it is none of what ``Who`` can be.
         """
+        if not isinstance(who, Contact | ContactCard | str):
+            raise TypeError(
+                "somebody to look for is a name, a contact or a contact card, not "
+                f"{type(who).__name__}"
+            )
         subject = self._named(who) if isinstance(who, str) else self._known(who)
         self.check(subject.card)
         return subject
+
+    def find_all(self, whos: Iterable[Who]) -> list[Subject]:
+        """Return who is meant by each.
+
+        Raises:
+            TypeError: If it is one text: its letters are nobody's names.
+            PspError: As `find` does.
+        """
+        return [self.find(who) for who in several(whos)]
 
     def check(self, card: ContactCard) -> None:
         """See that a card can be used, as far as is known now.

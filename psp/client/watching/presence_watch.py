@@ -50,6 +50,7 @@ class PresenceWatch:
         self._told: dict[UserId, PresenceEvent] = {}
         self._news = asyncio.Event()
         self._is_open = False
+        self._was_open = False
         self._last_reason: WatchReason | None = None
 
     @property
@@ -83,7 +84,7 @@ class PresenceWatch:
             WatchLimitError: If too many contacts are watched.
             WrongNetworkError: If a card is of another network.
         """
-        self._is_open = True
+        self._is_open = self._was_open = True
         try:
             for card in list(self._cards.values()):
                 self._owner.attach(self, card)
@@ -110,10 +111,13 @@ class PresenceWatch:
 
         Raises:
             StopAsyncIteration: If the watch has ended.
+            RuntimeError: If it has not begun.
             ContactRevokedError: If the last contact was removed.
             UserRevokedError: If the identity of the last contact was revoked.
         """
         while not self._waiting:
+            if not self._was_open:
+                raise RuntimeError("a watch begins with: async with client.watch(…)")
             if not self._is_open:
                 raise StopAsyncIteration
             if not self._cards and self._last_reason is WatchReason.REVOKED:

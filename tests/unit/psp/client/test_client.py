@@ -47,6 +47,46 @@ def test_revoked_in_the_middle_of_a_look_up_or_a_call_it_ends_at_once(tmp_path):
     assert simulate(tmp_path, main) == [0.0, 0.0]
 
 
+async def take_calls(client):
+    await anext(client.incoming())
+
+
+@pytest.mark.timeout(60)
+def test_a_client_that_has_ended_says_so_at_once(tmp_path):
+    async def main(place, alice, bob):
+        await bob.close()
+        works = [
+            lambda: bob.lookup("alice"),
+            lambda: bob.lookup_many(["alice"]),
+            lambda: bob.call("alice"),
+            bob.announce,
+            bob.accept,
+            lambda: take_calls(bob),
+        ]
+        for work in works:
+            with pytest.raises(ConfigError, match="has ended"):
+                await work()
+        with pytest.raises(ConfigError, match="has ended"):
+            bob.watch(["alice"])
+
+    simulate(tmp_path, main)
+
+
+@pytest.mark.timeout(60)
+def test_what_is_given_in_the_wrong_form_is_no_name_of_anybody(tmp_path):
+    async def main(place, alice, bob):
+        with pytest.raises(TypeError, match=r"\['alice'\]"):
+            bob.watch("alice")
+        with pytest.raises(TypeError, match=r"\['alice'\]"):
+            await bob.lookup_many("alice")
+        with pytest.raises(TypeError, match="not bytes"):
+            await bob.lookup(alice.me.identity)
+        with pytest.raises(RuntimeError, match="async with"):
+            await anext(bob.watch(["alice"]))
+
+    simulate(tmp_path, main)
+
+
 @pytest.mark.timeout(60)
 def test_one_revoked_among_many_leaves_the_others(tmp_path):
     async def main(place, alice, bob):
