@@ -1,7 +1,7 @@
 """What a look-up comes to."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psp.netdoc.presence_inner import Presence
 from psp.units import UnixTime
@@ -34,9 +34,9 @@ class LookupResult:
     """
 
     state: PresenceState
-    points: tuple[Presence, ...]
+    points: tuple[Presence, ...] = field(repr=False)
     answers: int
-    mailboxes: tuple[Presence, ...] = ()
+    mailboxes: tuple[Presence, ...] = field(default=(), repr=False)
     status: str = ""
     capabilities: frozenset[str] = frozenset()
     status_sequence: int = 0
