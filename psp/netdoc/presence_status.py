@@ -79,7 +79,10 @@ class Status:
             )
         unknown = self.capabilities.difference(CAPABILITIES)
         if unknown:
-            raise LocalProtocolError(f"unknown capabilities: {', '.join(unknown)}")
+            raise LocalProtocolError(
+                f"unknown capabilities: {', '.join(sorted(unknown))}; there are "
+                "audio, video, data, broadcast and app-0 to app-27"
+            )
         bits = sum(
             1 << bit for bit, n in enumerate(CAPABILITIES) if n in self.capabilities
         )
