@@ -74,6 +74,10 @@ class IncomingCall:
         self._over = asyncio.Event()
         self._on_end: Callable[[IncomingCall], None] = lambda _: None
 
+    def __repr__(self) -> str:
+        who = "a stranger" if self.contact is None else repr(self.contact)
+        return f"<IncomingCall from {who}, {self.state.value}>"
+
     @property
     def is_over(self) -> bool:
         """Whether it has stopped ringing, for whatever reason."""
