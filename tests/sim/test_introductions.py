@@ -17,6 +17,7 @@ from psp.client.errors import (
     UserOfflineError,
 )
 from psp.client.lookups.lookup import PresenceState
+from psp.netdoc.contact_card import ContactCard
 from psp.path.selection import Purpose
 from psp.testing.simloop import run_simulation
 from psp.testing.testbed import LocalNetwork
@@ -46,7 +47,8 @@ class Scene:
 
 @asynccontextmanager
 async def scene(hub, seed):
-    async with psp.testing.network(seed=seed, hub=hub) as net:
+    users = ("alice", "bob", "mallory")
+    async with psp.testing.network(seed=seed, hub=hub, users=users) as net:
         alice, bob = await net.client("alice"), await net.client("bob")
         await alice.announce(3)
         yield Scene(net, alice, bob)
@@ -202,6 +204,31 @@ def test_a_contact_with_a_ticket_is_met_over_three_hops_and_known_by_name():
         return call.contact, with_ticket, other.contact, len(without.legs.legs[0].path)
 
     assert play(main) == ("bob", {3}, None, 4)
+
+
+def test_a_ticket_in_other_hands_does_not_pass_for_the_contact():
+    """Mallory has read Bob's personal card on its way to him."""
+
+    async def main(here: Scene, mallory: Client):
+        here.alice.contacts.add(here.bob.contact_card, "bob")
+        card = ContactCard.decode(here.alice.contacts.invite("bob"))
+        calling = asyncio.create_task(mallory.call(card))
+        call = await anext(here.alice.incoming())
+        with pytest.raises(UnreachableError, match="somebody else"):
+            await call.answer()
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+
+        rightful = asyncio.create_task(here.bob.call(card))
+        session = await here.alice.accept()
+        await rightful
+        return call.contact, session.peer == here.bob.me.identity
+
+    async def run(hub):
+        async with scene(hub, 1) as here:
+            return await main(here, await here.net.client("mallory"))
+
+    assert run_simulation(run, seed=1, weather=WEATHER) == ("bob", True)
 
 
 def test_a_flood_of_strangers_is_held_up_and_a_contact_is_not():

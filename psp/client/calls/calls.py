@@ -233,10 +233,11 @@ class Calls:
         """Build to the caller's rendezvous and agree on keys.
 
         Raises:
-            CallError: If the caller is not to be reached, or too many were answered.
+            CallError: If the caller is not to be reached or not the contact whose
+                ticket it showed, or if too many were answered.
             ContactRevokedError: If the contact was removed since it rang.
         """
-        self._check_contact(ring)
+        _ = self._check_contact(ring)
         self._count_answer()
         try:
             circuit, keys, caller = await self._join(ring)
@@ -244,8 +245,11 @@ class Calls:
             words = str(error) or "no answer in time"
             raise UnreachableError(f"the caller is gone: {words}") from None
         try:
-            self._check_contact(ring)
-        except ContactRevokedError:
+            expected = self._check_contact(ring)
+            if expected is not None and caller != expected:
+                # Whoever has got hold of a personal card can make tickets.
+                raise UnreachableError("somebody else has called with this ticket")
+        except PspError:
             circuit.close()
             raise
         return self._established(circuit, keys, caller, callee_hops=_hops(ring))
@@ -276,13 +280,14 @@ class Calls:
             raise
         return circuit, keys, caller
 
-    def _check_contact(self, ring: Ring) -> None:
-        """See that the ticket's key is still the contact's."""
+    def _check_contact(self, ring: Ring) -> UserId | None:
+        """See that the ticket's key is still the contact's; return who must call."""
         if ring.ticket_id is None:
-            return
+            return None
         holder = self._contact_of(ring.ticket_id)
         if holder is None or holder.name != ring.contact:
             raise ContactRevokedError("the contact was removed while it rang")
+        return holder.identity
 
     def _count_answer(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -66,6 +66,11 @@ class TicketHolder(Protocol):
         """The ticket key we gave to this contact, 32 bytes."""
         ...
 
+    @property
+    def identity(self) -> UserId | None:
+        """Who the contact is; None while we have no card of theirs."""
+        ...
+
 
 ContactOf = Callable[[bytes], TicketHolder | None]
 """Takes a ticket id; returns whose key it names."""

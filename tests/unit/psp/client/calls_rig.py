@@ -15,7 +15,7 @@ from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_public
 from psp.crypto.session import SessionInitiator
 from psp.crypto.work import search
-from psp.ids import COOKIE_SIZE, Cookie, NodeId
+from psp.ids import COOKIE_SIZE, Cookie, NodeId, UserId
 from psp.netdoc.introduction import (
     Introduction,
     seal_introduction,
@@ -63,6 +63,7 @@ class Holder:
 
     name: str
     key: bytes
+    identity: UserId | None = None
 
 
 class Silent:
