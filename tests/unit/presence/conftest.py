@@ -9,6 +9,7 @@ from presence.config import PresenceConfig
 from presence.service import PresenceService
 from psp.crypto.keys import SigningKey
 from psp.ids import NodeId
+from psp.netdoc.presence_record import locations_at
 from psp.testing.clock import WallClock
 from psp.testing.entropy import SeededEntropy
 from psp.testing.memory_ports import MemoryCircuits, MemoryLinks
@@ -50,6 +51,12 @@ class World:
         user = PresenceUser(self.entropy, **settings)
         self.registry.users.add(user.user_id)
         return user
+
+    def where(self, user):
+        """Return where a user's records lie now."""
+        places = locations_at(user.credential, self.clock(), self.registry.random_value)
+        (location,) = places.values()
+        return location
 
     def relay(self, node_id):
         return next(r for r in self.relays if r.node_id == node_id)

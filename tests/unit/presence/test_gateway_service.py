@@ -1,36 +1,22 @@
 """Answering LOOKUP (presence/gateway_service.py); test_service.py has its limits."""
 
-from psp.netdoc.presence_record import locations_at
 from psp.netdoc.voice import Question, Voice
-from psp.testing.presence import TEST_NETWORK, random_value
-from psp.testing.simloop import run_simulation
-from psp.units import Seconds
+from psp.testing.presence import TEST_NETWORK
 from psp.wire.lookup import ANY_SLOT, Found, FoundState, LookupRequest
 from psp.wire.relay_message import RelayCommand
+from tests.unit.presence.rig import in_simulation
 
 NONCE = b"n" * 16
 
 
-def in_simulation(main):
-    async def run(hub):
-        return await main()
-
-    return run_simulation(run, within=Seconds(100_000.0))
-
-
-def where(world, user):
-    (location,) = locations_at(user.credential, world.clock(), random_value).values()
-    return location
-
-
 async def look_up(world, user, gateway, slot=ANY_SLOT, circuit=None):
     circuit = circuit or gateway.circuits.open()
-    request = LookupRequest(where(world, user), slot, NONCE).encode()
+    request = LookupRequest(world.where(user), slot, NONCE).encode()
     return Found.decode(await circuit.request(RelayCommand.LOOKUP, request))
 
 
 def check_voices(world, user, found, *sequences):
-    question = Question(TEST_NETWORK, where(world, user), NONCE)
+    question = Question(TEST_NETWORK, world.where(user), NONCE)
     members = {relay.node_id[:8]: relay.node_id for relay in world.members}
     voices = [Voice.decode(each) for each in found.voices]
     assert len({voice.short_id for voice in voices}) == 6

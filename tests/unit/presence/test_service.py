@@ -18,28 +18,20 @@ from psp.netdoc.presence_record import (
     RecordRefusedError,
     Refusal,
     location,
-    locations_at,
     parse,
 )
 from psp.netdoc.ticket import NO_TICKET
 from psp.runtime.ports import RefusedError
 from psp.testing.presence import TEST_NETWORK, look_up, random_value
-from psp.testing.simloop import run_simulation
 from psp.units import Seconds, UnixTime
 from psp.wire.cell import Reason
 from psp.wire.endpoint import Endpoint
 from psp.wire.lookup import ANY_SLOT, Found, FoundState, LookupRequest
 from psp.wire.presence import IntroduceRequest, IntroductionAnswer, IntroductionStatus
 from psp.wire.relay_message import RelayCommand
+from tests.unit.presence.rig import in_simulation
 
 NONCE = b"n" * 16
-
-
-def in_simulation(main, **settings):
-    async def run(hub):
-        return await main()
-
-    return run_simulation(run, within=Seconds(200_000.0), **settings)
 
 
 async def appear(world, user, relay, **settings):
@@ -524,7 +516,7 @@ def test_requests_of_one_circuit_under_one_nonce_are_one_search(new_world):
         for slot in range(3):
             await appear(world, alice, world.plain[0], slot=slot)
         circuit = world.plain[1].circuits.open()
-        (where,) = locations_at(alice.credential, world.clock(), random_value).values()
+        where = world.where(alice)
         asked = world.links.requests
 
         answers = [

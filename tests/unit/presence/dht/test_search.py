@@ -12,22 +12,14 @@ from presence.dht.messages import (
     encode,
 )
 from presence.dht.reputation import Fault
-from psp.netdoc.presence_record import locations_at
 from psp.netdoc.voice import Question, Voice
-from psp.testing.presence import TEST_NETWORK, random_value
-from psp.testing.simloop import run_simulation
+from psp.testing.presence import TEST_NETWORK
 from psp.units import Seconds, UnixTime
 from psp.wire.lookup import ANY_SLOT
+from tests.unit.presence.rig import in_simulation
 
 NONCE = b"n" * 16
 LONG = Seconds(10.0)
-
-
-def in_simulation(main):
-    async def run(hub):
-        return await main()
-
-    return run_simulation(run, within=Seconds(100_000.0))
 
 
 async def appear(world, user, *slots):
@@ -37,14 +29,9 @@ async def appear(world, user, *slots):
         await user.appear(circuit, relay.node_id, world.clock(), slot=slot)
 
 
-def where(world, user):
-    (location,) = locations_at(user.credential, world.clock(), random_value).values()
-    return location
-
-
 def search_of(world, user, gateway=None):
     gateway = gateway or world.plain[-1]
-    return gateway.service.dht.search(where(world, user), NONCE)
+    return gateway.service.dht.search(world.where(user), NONCE)
 
 
 async def crawled(world, user, gateway=None) -> LookupResult:
@@ -58,7 +45,7 @@ def blamed(gateway):
 
 
 def holders(world, user):
-    location = where(world, user)
+    location = world.where(user)
     return [
         relay
         for relay in world.members
@@ -94,7 +81,7 @@ def test_eight_members_speak_and_every_voice_is_genuine(new_world):
 
         result = await crawled(world, alice)
 
-        question = Question(TEST_NETWORK, where(world, alice), NONCE)
+        question = Question(TEST_NETWORK, world.where(alice), NONCE)
         assert len(result.testimonies) == 8
         speakers = {r.node_id[:8]: r.node_id for r in world.members}
         for each in result.testimonies:
@@ -289,7 +276,7 @@ def test_a_doubted_member_is_given_records_beside_the_eight(new_world):
         newest = [
             relay
             for relay in world.members
-            if (held := relay.service.records.held(where(world, alice), world.clock()))
+            if (held := relay.service.records.held(world.where(alice), world.clock()))
             and held[0].sequence == alice.sequence
         ]
         assert len(newest) == 9

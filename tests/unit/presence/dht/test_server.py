@@ -23,16 +23,9 @@ from psp.errors import LocalProtocolError
 from psp.netdoc.presence_record import parse, period_at
 from psp.netdoc.voice import Question, Voice
 from psp.testing.presence import TEST_NETWORK, look_up
-from psp.testing.simloop import run_simulation
 from psp.units import Seconds, UnixTime
 from psp.wire.lookup import FoundState
-
-
-def in_simulation(main):
-    async def run(hub):
-        return await main()
-
-    return run_simulation(run, within=Seconds(100_000.0))
+from tests.unit.presence.rig import in_simulation
 
 
 def wan(seed):
