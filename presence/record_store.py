@@ -15,7 +15,6 @@ renews. Of a record only its bytes are kept, and what is asked for is read from 
 """
 
 import enum
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,6 +29,10 @@ from psp.netdoc.presence_record import (
     RecordHead,
     RecordRefusedError,
     Refusal,
+    certified_of,
+    expires_of,
+    sequence_of,
+    slot_of,
 )
 
 Parse = Callable[[bytes, bytes, float, bytes], OuterRecord]
@@ -37,11 +40,6 @@ Parse = Callable[[bytes, bytes, float, bytes], OuterRecord]
 
 _FULL_SWEEP_INTERVAL = 10.0
 """Seconds: a full store must not search itself through for every refusal."""
-_SLOT = 1
-_CERTIFIED = slice(2, 134)
-_SEQUENCE = slice(134, 142)
-_LIFE = struct.Struct("!QI")
-_LIFE_AT = 142
 _PORTION = 2_000
 """Locations searched in one go: 1 ms."""
 
@@ -72,25 +70,22 @@ class HeldRecord:
     @property
     def slot(self) -> int:
         """Which of the user's records it is."""
-        return self.raw[_SLOT]
+        return slot_of(self.raw)
 
     @property
     def sequence(self) -> int:
         """Rises with every record of a slot."""
-        return int.from_bytes(self.raw[_SEQUENCE])
+        return sequence_of(self.raw)
 
     @property
     def certified(self) -> bytes:
         """Period, keys and certificate."""
-        return self.raw[_CERTIFIED]
+        return certified_of(self.raw)
 
     @property
     def expires(self) -> int:
         """First Unix second at which it is worth nothing."""
-        issued: int
-        lifetime: int
-        issued, lifetime = _LIFE.unpack_from(self.raw, _LIFE_AT)
-        return issued + lifetime
+        return expires_of(self.raw)
 
     def outer(self, location: bytes) -> OuterRecord:
         """Return it as a reader who has checked it knows it."""
@@ -143,7 +138,7 @@ class RecordStore:
             self.sweep(unix_now)
         if len(raw) != RECORD_SIZE:
             return Refusal.SIZE
-        held = self._living(location, raw[_SLOT], unix_now)
+        held = self._living(location, slot_of(raw), unix_now)
         # Repeats and replays of old records are settled without any signature.
         if held is not None and held.raw == raw:
             return None

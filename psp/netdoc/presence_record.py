@@ -55,7 +55,11 @@ INNER_SIZE = 192
 NONCE_END = HEAD_SIZE + blinding.NONCE_SIZE
 SIGNED_SIZE = NONCE_END + INNER_SIZE + blinding.SEAL_OVERHEAD
 RECORD_SIZE = SIGNED_SIZE + 64
+_SLOT_AT = 1
 _CERTIFIED = slice(2, 134)
+_SEQUENCE = slice(134, 142)
+_LIFE = struct.Struct("!QI")
+_LIFE_AT = 142
 
 RandomValue = Callable[[int], bytes | None]
 """The 32 random bytes of a period, or None when they are not known."""
@@ -192,7 +196,30 @@ class OuterRecord:
     @property
     def certified(self) -> bytes:
         """Period, keys and certificate: what one check of the certificate covers."""
-        return self.raw[_CERTIFIED]
+        return certified_of(self.raw)
+
+
+def slot_of(raw: bytes) -> int:
+    """Return a record's slot without decoding it; as the next three, of checked bytes."""
+    return raw[_SLOT_AT]
+
+
+def certified_of(raw: bytes) -> bytes:
+    """Return period, keys and certificate: what one check of the certificate covers."""
+    return raw[_CERTIFIED]
+
+
+def sequence_of(raw: bytes) -> int:
+    """Return what rises with every record of a slot."""
+    return int.from_bytes(raw[_SEQUENCE])
+
+
+def expires_of(raw: bytes) -> int:
+    """Return the first Unix second at which a record is worth nothing."""
+    issued: int
+    lifetime: int
+    issued, lifetime = _LIFE.unpack_from(raw, _LIFE_AT)
+    return issued + lifetime
 
 
 def period_at(unix_time: float) -> int:
@@ -271,7 +298,7 @@ def parse(
     place = location(head.blinded, head.period, value)
     if expected_location is not None and place != expected_location:
         raise RecordRefusedError(Refusal.LOCATION)
-    if raw[_CERTIFIED] != certified:
+    if certified_of(raw) != certified:
         text = day_key_text(network, head.period, head.blinded, head.day_key)
         if not verify(head.blinded, text, head.certificate):
             raise RecordRefusedError(Refusal.CERTIFICATE)

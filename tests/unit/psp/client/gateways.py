@@ -12,7 +12,7 @@ from psp.crypto.keys import SigningKey
 from psp.directory.dht_id import dht_id
 from psp.ids import NodeId
 from psp.netdoc.contact_card import ContactCard
-from psp.netdoc.presence_record import SLOTS, parse
+from psp.netdoc.presence_record import SLOTS, parse, sequence_of
 from psp.netdoc.voice import Question, Voice
 from psp.testing.client_circuits import (
     MemoryBuilder,
@@ -143,7 +143,7 @@ class Gateways:
             for raw in self._at(node, request.location)
             if raw[1] == request.slot or (request.slot == ANY_SLOT and raw[1] < SLOTS)
         ]
-        newest = max(fitting, key=_sequence, default=None)
+        newest = max(fitting, key=sequence_of, default=None)
         if newest is None:
             return Found(FoundState.NO_RECORD, voices=voices[:MAX_VOICES])
         return Found(FoundState.RECORD, newest, voices[:MAX_VOICES])
@@ -158,14 +158,10 @@ class Gateways:
 
     def _voice(self, node: NodeId, request: LookupRequest) -> Voice:
         question = Question(self.registry.network, request.location, request.nonce)
-        held = {raw[1]: _sequence(raw) for raw in self._at(node, request.location)}
+        held = {raw[1]: sequence_of(raw) for raw in self._at(node, request.location)}
         says = [held.get(slot, 0) for slot in range(4)]
         clock = self.unix_now() + self.clocks.get(node, 0.0)
         return Voice.of(self.keys[node], question, clock, says)
-
-
-def _sequence(raw: bytes) -> int:
-    return int.from_bytes(raw[134:142])
 
 
 def make_lookup(hub: SimHub, gateways: Gateways, **spare: float) -> Lookup:

@@ -12,6 +12,7 @@ from psp.client.lookups.evidence import Evidence, voices_wanted
 from psp.client.lookups.replicas import Replicas
 from psp.crypto.keys import SigningKey
 from psp.ids import NodeId
+from psp.netdoc.presence_record import sequence_of
 from psp.netdoc.voice import Question, Voice
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import NOON, TEST_NETWORK, PresenceUser, checked, random_value
@@ -37,10 +38,6 @@ def evidence(elected=KEYS[:8], retiring=()):
     return Evidence({WHERE: Replicas(short(elected), short(retiring))}, random_value)
 
 
-def sequence(raw):
-    return int.from_bytes(raw[134:142])
-
-
 def voices(keys, question, *says, now=NOON):
     sequences = (*says, 0, 0, 0, 0)[:4]
     return tuple(Voice.of(key, question, now, sequences).encode() for key in keys)
@@ -57,11 +54,11 @@ def tell(known, gateway, record, keys, *says, slot=ANY_SLOT, now=NOON):
 
 def test_five_of_eight_voices_through_two_gateways_are_enough_and_four_are_not():
     known = evidence()
-    tell(known, GATES[0], NEW, KEYS[:4], sequence(NEW))
-    tell(known, GATES[1], NEW, KEYS[:3], sequence(NEW))
+    tell(known, GATES[0], NEW, KEYS[:4], sequence_of(NEW))
+    tell(known, GATES[1], NEW, KEYS[:3], sequence_of(NEW))
     assert not known.is_sure()
 
-    tell(known, GATES[1], NEW, KEYS[4:5], sequence(NEW))
+    tell(known, GATES[1], NEW, KEYS[4:5], sequence_of(NEW))
     assert known.is_sure()
     assert not known.is_absent()
     assert known.further_slots(WHERE) == []
@@ -71,33 +68,33 @@ def test_four_are_enough_through_four():
     known = evidence()
     for gateway in GATES[:4]:
         assert not known.is_sure()
-        tell(known, gateway, NEW, KEYS[:4], sequence(NEW))
+        tell(known, gateway, NEW, KEYS[:4], sequence_of(NEW))
 
     assert known.is_sure()
 
 
 def test_voices_that_hold_something_older_do_and_newer_do_not_count():
     known = evidence()
-    tell(known, GATES[0], OLD, KEYS[:3], sequence(OLD))
-    tell(known, GATES[1], OLD, KEYS[3:6], sequence(NEW))
+    tell(known, GATES[0], OLD, KEYS[:3], sequence_of(OLD))
+    tell(known, GATES[1], OLD, KEYS[3:6], sequence_of(NEW))
     assert not known.is_sure()
     assert known.further_slots(WHERE) == [0]
 
-    tell(known, GATES[2], NEW, KEYS[6:], sequence(NEW))
+    tell(known, GATES[2], NEW, KEYS[6:], sequence_of(NEW))
     assert known.is_sure()
     assert known.further_slots(WHERE) == []
 
 
 def test_voices_of_strangers_and_forged_ones_do_not_count():
     known = evidence()
-    tell(known, GATES[0], NEW, KEYS[8:], sequence(NEW))
+    tell(known, GATES[0], NEW, KEYS[8:], sequence_of(NEW))
     assert not known.is_sure()
     assert known.bad_gateways(NOON) == []
 
     question = Question(TEST_NETWORK, WHERE, bytes(16))
     forged = tuple(
         voice[:-1] + bytes([voice[-1] ^ 1])
-        for voice in voices(KEYS[:6], question, sequence(NEW))
+        for voice in voices(KEYS[:6], question, sequence_of(NEW))
     )
     known.add(GATES[0], question, 0, Found(FoundState.RECORD, NEW, forged), NOON)
     assert not known.is_sure()
@@ -121,7 +118,7 @@ def test_one_voice_counts_once_and_by_the_most_it_ever_claimed():
         tell(known, gateway, None, KEYS[:6])
     assert known.is_absent()
 
-    tell(known, GATES[2], None, KEYS[:2], sequence(NEW))
+    tell(known, GATES[2], None, KEYS[:2], sequence_of(NEW))
     tell(known, GATES[3], None, KEYS[:2])
     assert not known.is_absent()
     assert known.further_slots(WHERE) == [0]
@@ -149,7 +146,7 @@ def test_a_status_alone_is_still_absence():
 
 def test_without_any_member_nothing_is_sure():
     known = evidence(elected=())
-    tell(known, GATES[0], NEW, KEYS[:8][:6], sequence(NEW))
+    tell(known, GATES[0], NEW, KEYS[:8][:6], sequence_of(NEW))
 
     assert not known.is_sure()
     assert not known.is_absent()
@@ -168,7 +165,7 @@ def test_while_an_election_is_fresh_three_of_either_kind_must_speak():
 def test_whoever_lacks_what_is_fresh_is_not_blamed(age):
     known = evidence()
     fresh = ALICE.agreed_record(RELAY, NOON - age)
-    tell(known, GATES[0], fresh, KEYS[:6], sequence(fresh))
+    tell(known, GATES[0], fresh, KEYS[:6], sequence_of(fresh))
     tell(known, GATES[1], None, KEYS[:6])
 
     assert known.bad_gateways(NOON) == []
@@ -176,10 +173,10 @@ def test_whoever_lacks_what_is_fresh_is_not_blamed(age):
 
 def test_whoever_lacks_what_is_a_minute_old_is_blamed():
     known = evidence()
-    tell(known, GATES[0], NEW, KEYS[:6], sequence(NEW))
+    tell(known, GATES[0], NEW, KEYS[:6], sequence_of(NEW))
     tell(known, GATES[1], None, KEYS[:6])
-    tell(known, GATES[2], OLD, KEYS[:6], sequence(OLD))
-    tell(known, GATES[3], NEW, KEYS[:2], sequence(NEW))
+    tell(known, GATES[2], OLD, KEYS[:6], sequence_of(OLD))
+    tell(known, GATES[3], NEW, KEYS[:2], sequence_of(NEW))
 
     assert known.bad_gateways(NOON) == GATES[1:4]
 
@@ -187,11 +184,11 @@ def test_whoever_lacks_what_is_a_minute_old_is_blamed():
 def test_what_counts_now_is_told_from_what_is_merely_genuine():
     known = evidence()
     assert not known.is_somewhere(NOON, {})
-    tell(known, GATES[0], OLD, KEYS[:6], sequence(OLD))
+    tell(known, GATES[0], OLD, KEYS[:6], sequence_of(OLD))
 
     assert known.is_somewhere(NOON, {})
-    assert known.is_somewhere(NOON, {0: sequence(OLD)})
-    assert not known.is_somewhere(NOON, {0: sequence(OLD) + 1})
+    assert known.is_somewhere(NOON, {0: sequence_of(OLD)})
+    assert not known.is_somewhere(NOON, {0: sequence_of(OLD) + 1})
     assert not known.is_somewhere(NOON + 1_200, {})
     assert not known.is_somewhere(NOON - 600 - 121, {})
     assert known.has_slot(0)
@@ -272,7 +269,7 @@ def test_a_fifth_of_malicious_nodes_deceive_us_less_than_once_in_a_thousand(
 def test_any_answer_is_taken_in(data):
     known = evidence()
     question = Question(TEST_NETWORK, WHERE, bytes(16))
-    genuine = voices(KEYS[:2], question, sequence(NEW))
+    genuine = voices(KEYS[:2], question, sequence_of(NEW))
     voice = st.one_of(
         st.binary(min_size=108, max_size=108),
         st.sampled_from(genuine),
