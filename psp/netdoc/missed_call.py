@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from psp.crypto.kdf import Label
+from psp.crypto.keys import SIGNATURE_SIZE
 from psp.crypto.primitives import (
     HPKE_OVERHEAD,
     hpke_open,
@@ -37,8 +38,7 @@ MAX_AGE = 86_400
 """Seconds a mailbox lives; a notice that claims to be older is not believed."""
 
 _LAYOUT = struct.Struct("!BQ32s112s64sB128s22s")
-_SIGNATURE_SIZE = 64
-_NOBODY = bytes(NODE_ID_SIZE + GRANT_SIZE + _SIGNATURE_SIZE)
+_NOBODY = bytes(NODE_ID_SIZE + GRANT_SIZE + SIGNATURE_SIZE)
 
 Signer = Callable[[bytes], tuple[bytes, bytes]]
 """Takes a text; returns the grant, 112 bytes, and the signature."""
@@ -112,14 +112,19 @@ def seal_notice(
         LocalProtocolError: If the text is too long or has unprintable characters.
         HandshakeError: If the contact key is not usable.
     """
-    data = text.encode()
-    if len(data) > MAX_TEXT_BYTES or not text.isprintable():
+    if not is_notice_text(text):
         raise LocalProtocolError("a notice has at most 128 bytes, all printable")
-    who = (bytes(NODE_ID_SIZE), bytes(GRANT_SIZE), bytes(_SIGNATURE_SIZE))
+    data = text.encode()
+    who = (bytes(NODE_ID_SIZE), bytes(GRANT_SIZE), bytes(SIGNATURE_SIZE))
     if caller is not None and sign is not None:
         who = (caller, *sign(mailbox.signed_text(time, data)))
     plain = _LAYOUT.pack(NOTICE_VERSION, time, *who, len(data), data, b"")
     return hpke_seal(mailbox.contact_key, mailbox.info(), plain)
+
+
+def is_notice_text(text: str) -> bool:
+    """Tell whether a notice can say this."""
+    return text.isprintable() and len(text.encode()) <= MAX_TEXT_BYTES
 
 
 def notice_challenge(tag: bytes, notice: bytes) -> bytes:

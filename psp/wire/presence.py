@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from psp.errors import DecodeError, LocalProtocolError
 from psp.wire.buffer import Reader
 from psp.wire.endpoint import ENDPOINT_SIZE, Endpoint
-from psp.wire.mailboxes import is_effort
+from psp.wire.mailboxes import TAG_SIZE, is_effort
 
 SIGNATURE_SIZE = 64
 MAX_ENDPOINTS = 2
-TAG_SIZE = 16
 SEALED_SIZE = 1_504
 
 

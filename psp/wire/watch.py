@@ -15,10 +15,10 @@ import enum
 from dataclasses import dataclass, field
 
 from psp.errors import DecodeError, LocalProtocolError
-from psp.ids import NodeId
+from psp.ids import NODE_ID_SIZE, NodeId
 from psp.units import Seconds
 from psp.wire.buffer import Reader
-from psp.wire.presence import TAG_SIZE
+from psp.wire.mailboxes import TAG_SIZE
 
 SERVICE_NUMBER = 3
 """Of changes among the services that relays ask of each other."""
@@ -29,7 +29,6 @@ MAX_COOKIES = 50
 """In one HOLD: 1,001 bytes."""
 MAX_LIFETIME = 3_600
 """Seconds that a handle may lie at a presence point."""
-_NODE_ID_SIZE = 32
 
 
 class Change(enum.IntEnum):
@@ -148,7 +147,7 @@ class WatchRequest:
             LocalProtocolError: If a field has the wrong length or range.
         """
         sizes = tuple(map(len, (self.tag, self.watch_point, self.cookie, self.key)))
-        if sizes != (TAG_SIZE, _NODE_ID_SIZE, COOKIE_SIZE, KEY_SIZE):
+        if sizes != (TAG_SIZE, NODE_ID_SIZE, COOKIE_SIZE, KEY_SIZE):
             raise LocalProtocolError(f"fields of {sizes} bytes, not 16, 32, 20, 32")
         lifetime = int(self.lifetime)
         if not 1 <= lifetime <= MAX_LIFETIME:
@@ -165,7 +164,7 @@ class WatchRequest:
         """
         reader = Reader(data)
         tag, lifetime = reader.take(TAG_SIZE), reader.u32()
-        watch_point = NodeId(reader.take(_NODE_ID_SIZE))
+        watch_point = NodeId(reader.take(NODE_ID_SIZE))
         cookie, key = reader.take(COOKIE_SIZE), reader.take(KEY_SIZE)
         reader.finish()
         if not 1 <= lifetime <= MAX_LIFETIME:
