@@ -35,6 +35,10 @@ CAPABILITIES = ("audio", "video", "data", "broadcast", *(f"app{n}" for n in rang
 """Names of the bits, the lowest first; an app gives those from ``app0`` their meaning."""
 
 _HEAD = struct.Struct("!BIB")
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+"""Unicode's controls, line and paragraph separators."""
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Turn the direction of text, that of others behind it too: U+202A … E, U+2066 … 9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class Status:
             raise LocalProtocolError("the status is not Unicode text") from None
         if len(text) > MAX_TEXT_BYTES or _has_controls(self.text):
             raise LocalProtocolError(
-                f"a status has at most {MAX_TEXT_BYTES} bytes and no control characters"
+                f"a status has at most {MAX_TEXT_BYTES} bytes, all of one line, and no "
+                "control characters"
             )
         unknown = self.capabilities.difference(CAPABILITIES)
         if unknown:
@@ -191,4 +196,9 @@ def read_status(
 
 
 def _has_controls(text: str) -> bool:
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    """Tell whether a text could act on what shows it, or on the text around it there."""
+    return any(
+        unicodedata.category(character) in _CONTROLS
+        or unicodedata.bidirectional(character) in _TURNS
+        for character in text
+    )

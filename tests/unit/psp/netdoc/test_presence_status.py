@@ -157,7 +157,8 @@ def test_a_newer_status_that_cannot_be_read_is_nothing(user):
 
 @pytest.mark.parametrize(
     "text",
-    ["x" * 181, "ä" * 91, "two\nlines", "\x1b[2J", "nul\x00", "\x7f", "\x85", "\ud800"],
+    ["x" * 181, "ä" * 91, "two\nlines", "\x1b[2J", "nul\x00", "\x7f", "\x85", "\ud800"]
+    + [f"a{turn}b" for turn in "\u2028\u2029\u202a\u202e\u2066\u2069"],
 )
 def test_what_cannot_be_said_is_refused_at_once(text):
     with pytest.raises(LocalProtocolError):
@@ -184,6 +185,7 @@ def test_every_capability_has_a_bit_of_its_own():
         (5, b"\xff"),
         (6, b"\n"),
         (6, b"\xff"),
+        (6, "\u202e".encode()),
         (191, b"\1"),
     ],
 )
@@ -197,7 +199,15 @@ def test_each_part_of_the_inner_is_checked(offset, value):
 
 
 @given(
-    st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=45),
+    st.text(
+        st.characters(
+            exclude_categories=("Cc", "Cs", "Zl", "Zp"),
+            exclude_characters=[
+                chr(n) for n in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+            ],
+        ),
+        max_size=45,
+    ),
     st.frozensets(st.sampled_from(CAPABILITIES)),
 )
 def test_whatever_is_said_comes_back(text, capabilities):
