@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cli.bench.presence_dht import serve_rate
 from cli.bench.presence_node import store_bytes
-from cli.bench.presence_town import Publisher, open_bed, spares_of, stranger
+from cli.bench.presence_town import Publisher, open_bed, spares_ready, stranger
 from cli.bench.presence_trials import Tally, with_bad, with_dead
 from cli.bench.presence_watch import measure_watching
 from cli.testbed.network import Testbed
@@ -44,7 +44,6 @@ GOALS: dict[str, str] = {
 """What the figures are to be."""
 
 STORED = 100_000
-SPARES = 4
 _POLL = 0.01
 
 
@@ -152,7 +151,7 @@ class _Bench:
             async with stranger(bed, len(times)) as client:
                 await _build_some(client, builds)
                 for card in cards:
-                    await spares_of(client).wait_until_ready(SPARES)
+                    await spares_ready(client)
                     before, started = _messages(bed), time.perf_counter()
                     found = await client.lookup(card)
                     times.append(time.perf_counter() - started)
@@ -174,7 +173,7 @@ class _Bench:
             self._say(f"user {len(times)} of {len(bed.users)} comes on line")
             card = bed.identity(name).contact_card(bed.network)
             async with bed.connect(name) as user, stranger(bed, len(times)) as reader:
-                await spares_of(reader).wait_until_ready(SPARES)
+                await spares_ready(reader)
                 started = time.perf_counter()
                 announcing = asyncio.create_task(user.announce())
                 await _find(reader, card)

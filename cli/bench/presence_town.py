@@ -15,7 +15,6 @@ from cli.testbed.network import Testbed, open_testbed
 from presence.record_store import HeldRecord
 from psp.client.api import Client
 from psp.client.identities.identity import ClientIdentity
-from psp.client.lookups.spare_circuits import SpareCircuits
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.ids import NodeId
@@ -185,6 +184,7 @@ async def stranger(bed: Testbed, number: int) -> AsyncIterator[Client]:
         yield client
 
 
-def spares_of(client: Client) -> SpareCircuits:
-    """Return the circuits that a client has ready for look-ups."""
-    return client._parts.spares  # noqa: SLF001 - apps have no use for them
+async def spares_ready(client: Client) -> None:
+    """Wait until a client has its circuits for look-ups again."""
+    spares = client._parts.spares  # noqa: SLF001 - apps have no use for them
+    await spares.wait_until_ready()

@@ -10,13 +10,12 @@ import asyncio
 from contextlib import AsyncExitStack
 from statistics import mean
 
-from cli.bench.presence_town import spares_of, stranger
+from cli.bench.presence_town import spares_ready, stranger
 from cli.testbed.network import Testbed
 from psp.client.api import Client
 from psp.client.watching.watch_config import WatcherConfig
 
 POLL_EVERY = 30.0
-SPARES = 4
 LOOK_UPS = 10
 WATCHED = 10
 _HOUR = 3_600.0
@@ -37,18 +36,17 @@ async def measure_watching(bed: Testbed) -> dict[str, float]:
             await user.announce(2)
             cards.append(user.contact_card)
         client = await stack.enter_async_context(stranger(bed, 10_000))
-        spares = spares_of(client)
-        await spares.wait_until_ready(SPARES)
+        await spares_ready(client)
         before = bed.traffic(client)
         for number in range(LOOK_UPS):
             await client.lookup(cards[number % len(cards)])
-            await spares.wait_until_ready(SPARES)
+            await spares_ready(client)
         poll = (bed.traffic(client) - before) / LOOK_UPS
 
         before = bed.traffic(client)
         async with client.watch(cards):
             await _handles_lie(client, 2 * len(cards))
-            await spares.wait_until_ready(SPARES)
+            await spares_ready(client)
             begin = (bed.traffic(client) - before) / len(cards)
     config = WatcherConfig()
     # Handles are left anew more often than look-ups are made: that counts for all.
