@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry, generate_latest
 
 from psp.gateway.stats import GatewayStats
-from psp.runtime.metrics import StatsCollector
+from psp.runtime.metrics import CONTENT_TYPE, StatsCollector
 
 GAUGES = ("streams_open", "watches_open", "presence_points", "relays_known")
 """Values that fall as well as rise."""
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def make_registry(
@@ -22,6 +20,6 @@ def make_registry(
     return registry
 
 
-def render(registry: CollectorRegistry) -> bytes:
-    """Return the text that Prometheus reads."""
-    return generate_latest(registry)
+def render(registry: CollectorRegistry) -> tuple[str, bytes]:
+    """Return the media type and the text that Prometheus reads."""
+    return CONTENT_TYPE, generate_latest(registry)

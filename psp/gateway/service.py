@@ -91,10 +91,7 @@ class Gateway:
             self._handlers(),
             {"events": self._open_events, "incoming_calls": self._open_calls},
             {
-                "/metrics": lambda: (
-                    metrics.CONTENT_TYPE,
-                    metrics.render(self._registry),
-                ),
+                "/metrics": lambda: metrics.render(self._registry),
                 "/v1/openapi.json": lambda: json_page(
                     document(psp.__version__, self.url)
                 ),

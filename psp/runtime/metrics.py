@@ -29,7 +29,7 @@ MAX_AGE = 10.0
 _DIGITS = 2
 """Leading digits of a value that are shown; our choice."""
 
-_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def coarse(value: float) -> float:
@@ -156,7 +156,7 @@ class MetricsServer:
         if now - self._rendered_at >= MAX_AGE:
             self._text = generate_latest(self._registry)
             self._rendered_at = now
-        return web.Response(body=self._text, headers={"Content-Type": _CONTENT_TYPE})
+        return web.Response(body=self._text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _health(self, _: web.Request) -> web.Response:
         checks = dict(self._checks())
