@@ -166,14 +166,16 @@ class Announcer:
         Where that cannot be said in time, the records die within 30 minutes.
         """
         self._is_leaving = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.config.leave_within):
-                await asyncio.gather(*map(self._leave, self.registrations.values()))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-        self._is_leaving = False
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.config.leave_within):
+                    await asyncio.gather(*map(self._leave, self.registrations.values()))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks.clear()
+            self._is_leaving = False
 
     async def wait_until_announced(self, points: int = 1) -> None:
         """Return when at least ``points`` slots are announced.
@@ -194,7 +196,10 @@ class Announcer:
                 raise failure
 
     async def _leave(self, registration: PresenceRegistration) -> None:
-        self.on_absence(registration, ABSENCE_LIFETIME)
+        try:
+            self.on_absence(registration, ABSENCE_LIFETIME)
+        except PspError as error:  # a full disk must not keep the user on line
+            self._context.log.warning("absence_not_kept", error=str(error))
         try:
             await announce(
                 self._context,

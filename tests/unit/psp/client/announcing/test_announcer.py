@@ -552,6 +552,22 @@ def test_who_leaves_says_where_it_was_agreed_to():
     assert sorted(left) == [(slot, ABSENCE_LIFETIME) for slot in range(3)]
 
 
+def test_a_full_disk_keeps_nobody_on_line():
+    points = Points(4)
+
+    def full(at, lifetime):
+        raise ConfigError("no space left on device")
+
+    async def then(announcer, _):
+        announcer.on_absence = full
+        await announcer.wait_until_announced(3)
+
+    announced(points, then)
+
+    assert points.lives().count(ABSENCE_LIFETIME) >= 3
+    assert points.builder.open_for(Purpose.REGISTRATION) == []
+
+
 def test_a_clock_that_is_set_back_a_day_makes_nobody_unfindable():
     points = Points(3)
 
