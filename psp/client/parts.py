@@ -1,8 +1,8 @@
 """Everything a running client is made of: put together, started and ended as one."""
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,9 @@ from psp.client.snapshot_following import follow_snapshots, make_snapshots
 from psp.client.state import ClientState
 from psp.client.watching.watcher import Watcher
 from psp.client.whom import Finder
+from psp.crypto.kdf import Label
 from psp.endpoint.machine import ClientMachine
+from psp.errors import PspError
 from psp.link.config import LinkConfig
 from psp.link.machine import LinkMachine
 from psp.path.constraints import Constraints
@@ -183,7 +185,8 @@ class ClientParts:
                     await self._collect_now.wait()
             self._collect_now.clear()
             if self._has_mailboxes():
-                await mailboxes.collect()
+                with self._surviving("mailboxes_not_kept"):
+                    await mailboxes.collect()
 
     def _has_mailboxes(self) -> bool:
         """Tell whether the user is back, and some mailboxes are not empty yet.
@@ -227,7 +230,7 @@ class ClientParts:
         return MissedCalls(
             SealedFile(
                 outfit.config.state_dir / "missed.json",
-                outfit.identity.state_key,
+                outfit.identity.sealing_key(Label.CLIENT_STATE),
                 outfit.context.entropy,
                 form="psp-missed-calls",
                 version=1,
@@ -259,4 +262,13 @@ class ClientParts:
     async def _save_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_EVERY)
-            self._save()
+            with self._surviving("state_not_kept"):
+                self._save()
+
+    @contextmanager
+    def _surviving(self, event: str) -> Iterator[None]:
+        """Go on when a disk refuses: it may have room again later."""
+        try:
+            yield
+        except PspError as error:
+            self.outfit.context.log.warning(event, error=str(error))
