@@ -17,6 +17,7 @@ from cli.demo.plan import NetworkPlan, PlannedRelay, make_plan
 from cli.node_config import NodeConfig
 from cli.testbed.bad_relay import BadRelay
 from cli.testbed.behaviours import Behaviour, League
+from cli.testbed.files import WithUserFiles
 from cli.testbed.wires import LoopbackWires, SwitchedSocket, Wires
 from psp.client.api import Client, connect
 from psp.client.config import ClientConfig
@@ -30,7 +31,7 @@ RelaySettings = Callable[[NodeConfig], NodeConfig]
 ClientSettings = Callable[[ClientConfig], ClientConfig]
 
 
-class Testbed:
+class Testbed(WithUserFiles):
     """Relays and clients that run, and what can be done to them.
 
     Attributes:

@@ -4,20 +4,26 @@ An app tests against a whole network in one line::
 
     async with psp.testing.network() as net:
         alice, bob = await net.client("alice"), await net.client("bob")
+
+With ``loopback=True`` other processes reach it too: ``net.files("bob")`` are the settings
+and the key file of one.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from psp.testing.testbed import network
+    from psp.testing.testbed import LocalNetwork as LocalNetwork
+    from psp.testing.testbed import UserFiles as UserFiles
+    from psp.testing.testbed import network as network
 
-__all__ = ["network"]
+__all__ = ["LocalNetwork", "UserFiles", "network"]
 
 
 def __getattr__(name: str) -> object:
     # Whoever only needs a fake clock must not load a whole client.
-    if name == "network":
-        from psp.testing.testbed import network  # noqa: PLC0415
+    if name in __all__:
+        from psp.testing import testbed  # noqa: PLC0415
 
-        return network
+        value: object = getattr(testbed, name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 
 import psp.testing
-from cli.settings_file import to_toml
-from psp.runtime import keyfiles
-from psp.testing.entropy import SeededEntropy
 
 _APP = Path(__file__).parents[2] / "deploy" / "examples" / "presence_app.py"
 _MOST_LINES = 40
@@ -23,19 +20,10 @@ async def _line(app):
 
 async def _start(net, friend):
     """Start the app as bob, with a settings file and a key file of his own."""
-    home = net.folder / "bob"
-    config, bob = net.config("bob"), net.identity("bob")
-    keyfiles.create(
-        home / "identity.key",
-        bob.key.seed + bob.discovery_secret,
-        entropy=SeededEntropy("key file"),
-    )
-    (home / "client.toml").write_text(to_toml(config))
     return await asyncio.create_subprocess_exec(
         sys.executable,
         _APP,
-        home / "client.toml",
-        home / "identity.key",
+        *net.files("bob"),
         friend,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -46,6 +46,25 @@ async def test_two_users_call_each_other_on_any_loop(loopback):
     assert not folder.exists(), "a temporary folder was left behind"
 
 
+async def test_a_user_has_files_for_a_program_of_its_own():
+    async with psp.testing.network(loopback=True) as net:
+        files = net.files("alice")
+        async with psp.connect(files.settings, identity=files.key) as alice:
+            assert alice.me.identity == net.identity("alice").user_id
+            assert alice.status().nodes == 12
+        assert net.files("alice") == files
+        with pytest.raises(ConfigError, match="no user 'mallory'"):
+            net.files("mallory")
+
+
+def test_a_network_in_memory_has_no_files_for_other_processes():
+    async def main(net):
+        with pytest.raises(ConfigError, match="loopback=True"):
+            net.files("alice")
+
+    simulate(main)
+
+
 def test_the_same_seed_is_the_same_network():
     async def main(net):
         await net.client("alice")
