@@ -163,10 +163,11 @@ class Calls:
         self, card: ContactCard, found: LookupResult, *, anonymous: bool
     ) -> EstablishedCall:
         if not found.points:
-            words = f"the user is {found.state}"
             if found.state is PresenceState.OFFLINE:
-                raise UserOfflineError(words, mailboxes=found.mailboxes)
-            raise UnreachableError(words)
+                raise UserOfflineError("the user is offline", mailboxes=found.mailboxes)
+            raise UnreachableError(
+                "too few nodes answered to tell where the user is; try again"
+            )
         caller = Caller(
             self._context,
             self._circuits,
