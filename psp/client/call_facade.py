@@ -9,6 +9,8 @@ from psp.client.calls.session import ClientSession
 from psp.client.facade import Facade
 from psp.client.lookups.lookup import LookupResult
 from psp.client.whom import Who
+from psp.errors import ConfigError
+from psp.netdoc.missed_call import MAX_TEXT_BYTES, is_notice_text
 
 
 class CallFacade(Facade):
@@ -35,6 +37,7 @@ class CallFacade(Facade):
         Raises:
             CallError: If no session came about; its subclasses and its text say why.
             PresenceError: As `lookup` does.
+            ConfigError: If the notice is too long, or this client has ended.
 
         ::
 
@@ -63,6 +66,10 @@ class CallFacade(Facade):
     ) -> EstablishedCall:
         """Do what `call` does; return the keeper of the session's legs with it."""
         self._refuse_when_ended()
+        if notice is not None and not is_notice_text(notice):
+            raise ConfigError(
+                f"a notice has at most {MAX_TEXT_BYTES} bytes, all printable"
+            )
         subject = self._parts.finder.find(who)
 
         async def place() -> EstablishedCall:

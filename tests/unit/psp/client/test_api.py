@@ -204,6 +204,10 @@ def test_without_an_identity_a_client_can_only_look_up_and_call(tmp_path):
                 await client.announce()
             with pytest.raises(ConfigError, match="no identity"):
                 _ = client.contact_card
+            with pytest.raises(ConfigError, match="no identity"):
+                await client.accept()
+            with pytest.raises(ConfigError, match="no identity"):
+                await anext(client.incoming())
             _, answering = await asyncio.gather(
                 client.call(alice.contact_card), alice.accept()
             )

@@ -81,6 +81,9 @@ def test_what_is_given_in_the_wrong_form_is_no_name_of_anybody(tmp_path):
             await bob.lookup_many("alice")
         with pytest.raises(TypeError, match="not bytes"):
             await bob.lookup(alice.me.identity)
+        for notice in ("x" * 129, "a\nb"):
+            with pytest.raises(ConfigError, match="128 bytes"):
+                await bob.call("alice", notice=notice)
         with pytest.raises(RuntimeError, match="async with"):
             await anext(bob.watch(["alice"]))
 
