@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from psp.directory.registry import Registry
 from psp.directory.trusted import (
+    Refusal,
     RegistryRefusedError,
     TrustAnchor,
     TrustedFileRegistry,
@@ -28,6 +29,16 @@ from psp.wire.network import Network
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 _LOOK_EVERY = Seconds(60.0)
+_FETCH = "fetch a newer one from the trusted partners"
+_CURES = {
+    Refusal.MALFORMED: "fetch it anew, or correct chain_id, registry and partners in "
+    "[membership]",
+    Refusal.EXPIRED: f"{_FETCH}, or set this host's clock",
+    Refusal.NOT_YET: "set this host's clock",
+    Refusal.OLDER: _FETCH,
+    Refusal.CONTRADICTS: "ask the trusted partners which of the two is right",
+}
+"""What to do about a file that is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +266,7 @@ def open_registry(
             data, anchor, unix_now, lowest_sequence=lowest_sequence
         )
     except RegistryRefusedError as error:
-        raise ConfigError(f"{config.file}: {error}") from None
+        raise ConfigError(f"{config.file}: {error}; {_CURES[error.refusal]}") from None
 
 
 def _read(path: Path | None) -> bytes:

@@ -59,7 +59,7 @@ def test_a_file_too_large_is_refused_unread(config, monkeypatch):
 def test_a_file_that_is_none_is_refused(config, content):
     config.file.write_bytes(content)
 
-    with pytest.raises(ConfigError, match=r"registry\.json: registry refused"):
+    with pytest.raises(ConfigError, match=r"registry\.json: .* refused .* fetch it"):
         open_registry(config, START)
 
 
