@@ -92,7 +92,11 @@ async def connect(
     socket = None
     parts = None
     try:
-        socket = UdpSocket((config.bind, config.port)) if udp is None else udp
+        socket = (
+            UdpSocket((config.bind, config.port), setting="the setting port or bind")
+            if udp is None
+            else udp
+        )
         parts = ClientParts(Outfit(config, membership, context, socket, own, state))
         parts.start()
         yield Client(parts)

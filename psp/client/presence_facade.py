@@ -91,8 +91,15 @@ class PresenceFacade(Facade):
     def watch(self, whos: Iterable[Who]) -> PresenceWatch:
         """Be told how people are: first as they are now, then at every change.
 
-        Nobody is polled: their presence points tell. Of each at most one event waits,
-        the newest. It begins with ``async with`` and ends with its block.
+        Nobody is polled: their presence points tell. It begins with ``async with`` and
+        ends with its block; within it, ``async for event in watch`` goes on for ever.
+        Of each at most one event waits, the newest, so an app may be slow.
+
+        Args:
+            whos: Several; in a list, even if it is one.
+
+        Returns:
+            The watch: an iterator of `PresenceEvent`, with ``add`` and ``discard``.
 
         Raises:
             PresenceError: As `lookup` does, for any of them.
