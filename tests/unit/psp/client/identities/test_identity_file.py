@@ -42,7 +42,7 @@ async def test_an_identity_is_never_overwritten(tmp_path):
 async def test_a_public_identity_has_no_secret(tmp_path):
     path = tmp_path / "keys" / "alice.key"
 
-    made = await create_identity(path, entropy=SeededEntropy(1), is_public=True)
+    made = await create_identity(path, is_public=True)
 
     assert made.is_public
     assert made.discovery_secret == PUBLIC_SECRET
