@@ -46,7 +46,7 @@ def dev(
     path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]", help="Where it is kept; in memory, if left out."
+            metavar="FILE", help="Where it is kept; in memory, if left out."
         ),
     ] = None,
     port: Annotated[

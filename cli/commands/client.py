@@ -56,7 +56,7 @@ def run(
     """Run a client until Ctrl-C or SIGTERM, and serve it over HTTP on 127.0.0.1.
 
     Programs need the token in the file that is named at the start. What they can do is
-    told by /v1/openapi.json; settings are in the table [gateway].
+    told by /v1/openapi.json; settings are in the table gateway.
     """
     log = begin("gateway", log_level, is_json=log_json, with_parent=with_parent)
     desk = Desk.open(settings_file, identity, name)

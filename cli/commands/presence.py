@@ -49,7 +49,7 @@ app.add_typer(presence_contacts.app, name="contacts")
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME]…",
+        metavar="NAME",
         help="Names in your contact book, or @ and a registered name. Without any, "
         "contact cards are read from standard input, one a line.",
     ),

@@ -33,7 +33,7 @@ def faucet(
     output: OutputOptions,
     address: Annotated[
         str | None,
-        typer.Argument(metavar="[ADDRESS]", help="The account; or --wallet."),
+        typer.Argument(metavar="ADDRESS", help="The account; or --wallet."),
     ] = None,
     wallet_file: Annotated[
         Path | None,
