@@ -11,6 +11,7 @@ from pathlib import Path
 
 from psp.client.identities.identity import Identity
 from psp.client.sealed_file import SealedFile
+from psp.crypto.kdf import Label
 from psp.entropy import Entropy
 from psp.errors import ConfigError, DecodeError
 from psp.ids import UserId
@@ -42,8 +43,10 @@ class ClientState:
             ConfigError: If it is damaged, or another identity's.
         """
         self._entropy = entropy
-        self._cache_key = b"" if identity is None else identity.cache_key
-        key = b"" if identity is None else identity.state_key
+        self._cache_key = (
+            b"" if identity is None else identity.sealing_key(Label.CHAIN_CACHE_KEY)
+        )
+        key = b"" if identity is None else identity.sealing_key(Label.CLIENT_STATE)
         # Version 1 of this file authenticated nothing but the state itself.
         self._file = SealedFile(path, key, entropy, _FORM, 1, associated=b"")
         state = self._file.load()

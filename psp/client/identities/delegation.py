@@ -140,16 +140,6 @@ class DelegatedIdentity:
         """When the last of the keys ends."""
         return self.presence_keys[-1].grant.not_after
 
-    @property
-    def state_key(self) -> bytes:
-        """Seals what the client keeps between runs, 32 bytes."""
-        return self.sealing_key(Label.CLIENT_STATE)
-
-    @property
-    def cache_key(self) -> bytes:
-        """Authenticates the client's cache of the chain, 32 bytes."""
-        return self.sealing_key(Label.CHAIN_CACHE_KEY)
-
     def sealing_key(self, label: Label) -> bytes:
         """Return the key that seals one kind of file of this user, 32 bytes.
 

@@ -66,16 +66,6 @@ class Identity(Protocol):
         """
         ...
 
-    @property
-    def state_key(self) -> bytes:
-        """Seals what the client keeps between runs, 32 bytes."""
-        ...
-
-    @property
-    def cache_key(self) -> bytes:
-        """Authenticates the client's cache of the chain, 32 bytes."""
-        ...
-
     def day_key(
         self,
         network: Network,
@@ -175,16 +165,6 @@ class ClientIdentity:
     def sealing_key(self, label: Label) -> bytes:
         """Return the key that seals one kind of file of this user, 32 bytes."""
         return derive_sealing_key(self.key.seed, label)
-
-    @property
-    def state_key(self) -> bytes:
-        """Seals what the client keeps between runs, 32 bytes."""
-        return self.sealing_key(Label.CLIENT_STATE)
-
-    @property
-    def cache_key(self) -> bytes:
-        """Authenticates the client's cache of the chain, 32 bytes."""
-        return self.sealing_key(Label.CHAIN_CACHE_KEY)
 
     def day_key(
         self,

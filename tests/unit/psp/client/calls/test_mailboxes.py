@@ -11,6 +11,7 @@ from psp.client.calls.missed_calls import MissedCalls
 from psp.client.circuit import Circuit, RequestError
 from psp.client.identities.identity import ClientIdentity
 from psp.client.sealed_file import SealedFile
+from psp.crypto.kdf import Label
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_public
 from psp.ids import NodeId
@@ -217,7 +218,8 @@ def test_a_mailbox_of_yesterday_is_not_asked_for():
 def test_notices_left_during_another_run_of_the_client_are_read(tmp_path):
     def file():
         path = tmp_path / "state" / "missed.json"
-        return SealedFile(path, ALICE.state_key, SeededEntropy(1), "psp-missed", 1)
+        key = ALICE.sealing_key(Label.CLIENT_STATE)
+        return SealedFile(path, key, SeededEntropy(1), "psp-missed", 1)
 
     async def main(rig):
         rig.missed = rig.mailboxes._missed = MissedCalls(file())

@@ -55,7 +55,8 @@ def test_keys_made_ahead_come_back(identity):
 
     assert again.encode() == data
     assert again.contact_card(NETWORK) == ALICE.contact_card(NETWORK)
-    assert (again.state_key, again.cache_key) == (ALICE.state_key, ALICE.cache_key)
+    for label in (Label.CLIENT_STATE, Label.CHAIN_CACHE_KEY, Label.CONTACT_BOOK):
+        assert again.sealing_key(label) == ALICE.sealing_key(label)
     assert again.ends == identity.ends
 
 
@@ -163,7 +164,11 @@ def test_a_key_that_was_not_given_is_an_error():
 def test_secrets_do_not_show():
     text = repr(WEEK)
 
-    for secret in (WEEK.discovery_secret, WEEK.state_key, WEEK.days[20_000].key.seed):
+    for secret in (
+        WEEK.discovery_secret,
+        WEEK.sealing_key(Label.CLIENT_STATE),
+        WEEK.days[20_000].key.seed,
+    ):
         assert repr(secret) not in text
         assert secret.hex() not in text
 
