@@ -210,5 +210,17 @@ def simulate(main, identity: ClientIdentity | None = ALICE, gate=None):
     return run_simulation(run)
 
 
+def simulate_with(rig_of, main):
+    """Run a test with a rig of its own, which must leave no circuit open."""
+
+    async def run(hub: SimHub):
+        rig = rig_of(hub)
+        result = await main(rig)
+        assert not any(circuit.is_open for circuit in rig.builder.opened)
+        return result
+
+    return run_simulation(run)
+
+
 DELIVERED, REFUSED = IntroductionStatus.DELIVERED, IntroductionStatus.REFUSED
 BUSY, WORK_NEEDED = IntroductionStatus.BUSY, IntroductionStatus.WORK_NEEDED

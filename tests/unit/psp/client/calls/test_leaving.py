@@ -1,6 +1,7 @@
 """Leaving notices: in two mailboxes, with work if need be, never more than asked for."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -20,10 +21,10 @@ from psp.path.selection import Purpose
 from psp.testing.client_circuits import MemoryBuilder, client_context
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import MemoryRegistry
-from psp.testing.simloop import run_simulation
 from psp.units import UnixTime
 from psp.wire.cell import Reason
 from psp.wire.mailboxes import MissedRequest, Noted, NotedStatus
+from tests.unit.psp.client.calls_rig import simulate_with
 
 NODES = [
     NodeId(SigningKey.generate(SeededEntropy(f"node {number}")).public)
@@ -79,14 +80,7 @@ class Rig:
         )
 
 
-def simulate(main):
-    async def run(hub):
-        rig = Rig(hub)
-        result = await main(rig)
-        assert not any(circuit.is_open for circuit in rig.builder.opened)
-        return result
-
-    return run_simulation(run)
+simulate = partial(simulate_with, Rig)
 
 
 def test_two_mailboxes_of_three_get_the_same_notice_each_over_its_own_circuit():

@@ -1,6 +1,7 @@
 """Collecting notices: all of them, once, whatever a mailbox makes up."""
 
 import asyncio
+from functools import partial
 from typing import cast
 
 import pytest
@@ -26,11 +27,11 @@ from psp.testing.client_circuits import (
 )
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import MemoryRegistry
-from psp.testing.simloop import run_simulation
 from psp.units import UnixTime
 from psp.wire.cell import Reason
 from psp.wire.mailboxes import NOTICES_AT_ONCE, Collected
 from psp.wire.relay_message import RelayCommand
+from tests.unit.psp.client.calls_rig import simulate_with
 
 NODES = [
     NodeId(SigningKey.generate(SeededEntropy(f"node {number}")).public)
@@ -97,14 +98,7 @@ class Rig:
         )
 
 
-def simulate(main):
-    async def run(hub):
-        rig = Rig(hub)
-        result = await main(rig)
-        assert not any(circuit.is_open for circuit in rig.builder.opened)
-        return result
-
-    return run_simulation(run)
+simulate = partial(simulate_with, Rig)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 16])
