@@ -42,6 +42,13 @@ IdentityFile = Annotated[
     ),
 ]
 OwnName = Annotated[str, typer.Option("--name", help="What your cards call you.")]
+Public = Annotated[
+    bool,
+    typer.Option(
+        "--public",
+        help="Anybody can find you, and anybody can list when you are on line.",
+    ),
+]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 MAX_CARDS = 100

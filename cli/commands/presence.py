@@ -13,6 +13,7 @@ from cli.commands.client_options import (
     IdentityFile,
     JsonOutput,
     OwnName,
+    Public,
     SettingsFile,
     read_cards,
     refuse_cards,
@@ -149,13 +150,7 @@ def announce(
         typer.Option(help="What your app can do, such as audio; once for each."),
     ] = None,
     *,
-    public: Annotated[
-        bool,
-        typer.Option(
-            "--public",
-            help="Anybody can find you, and anybody can list when you are on line.",
-        ),
-    ] = False,
+    public: Public = False,
     json_output: JsonOutput = False,
 ) -> None:
     """Be reachable until Ctrl-C, and show at how many presence points.

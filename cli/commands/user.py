@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.client_options import JsonOutput, SettingsFile
+from cli.commands.client_options import JsonOutput, Public, SettingsFile
 from cli.commands.passphrases import new_passphrase, passphrase_of
 from cli.commands.user_delegate import delegate, take_secret_of_book
 from cli.exit_codes import ExitCode
@@ -35,13 +35,7 @@ app.command()(delegate)
 def create(
     key_file: Annotated[Path, typer.Argument(help="The new key file.")],
     *,
-    public: Annotated[
-        bool,
-        typer.Option(
-            "--public",
-            help="Anybody can find you, and anybody can list when you are on line.",
-        ),
-    ] = False,
+    public: Public = False,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Ask for a passphrase.")
     ] = False,
