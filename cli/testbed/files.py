@@ -1,5 +1,6 @@
 """Settings and a key file of a test bed's user, for a program in a process of its own."""
 
+from pathlib import Path
 from typing import Protocol
 
 from cli.settings_file import to_toml
@@ -9,7 +10,6 @@ from psp.client.identities.identity import ClientIdentity
 from psp.errors import ConfigError
 from psp.runtime import keyfiles
 from psp.runtime.entropy import SystemEntropy
-from psp.testing.testbed import UserFiles
 
 
 class _Users(Protocol):
@@ -25,8 +25,8 @@ class _Users(Protocol):
 class WithUserFiles:
     """Writes the files of users."""
 
-    def files(self: _Users, name: str) -> UserFiles:
-        """Write a user's settings and key file, for a program of its own.
+    def files(self: _Users, name: str) -> tuple[Path, Path]:
+        """Write a user's settings and key file, for a program of its own; both paths.
 
         Either that program or `client` runs as this user: both keep the same state.
 
@@ -40,12 +40,12 @@ class WithUserFiles:
                 "psp.testing.network(loopback=True)"
             )
         home = config.state_dir
-        files = UserFiles(home / "client.toml", home / "identity.key")
-        if not files.key.exists():
+        settings, key = home / "client.toml", home / "identity.key"
+        if not key.exists():
             keyfiles.create(
-                files.key,
+                key,
                 identity.key.seed + identity.discovery_secret,
                 entropy=SystemEntropy(),
             )
-        files.settings.write_text(to_toml(config), encoding="utf-8")
-        return files
+        settings.write_text(to_toml(config), encoding="utf-8")
+        return settings, key

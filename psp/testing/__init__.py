@@ -5,18 +5,17 @@ An app tests against a whole network in one line::
     async with psp.testing.network() as net:
         alice, bob = await net.client("alice"), await net.client("bob")
 
-With ``loopback=True`` other processes reach it too: ``net.files("bob")`` are the settings
-and the key file of one.
+With ``loopback=True`` other processes reach it too: ``net.files("bob")`` writes the
+settings and the key file of one.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from psp.testing.testbed import LocalNetwork as LocalNetwork
-    from psp.testing.testbed import UserFiles as UserFiles
     from psp.testing.testbed import network as network
 
-__all__ = ["LocalNetwork", "UserFiles", "network"]
+__all__ = ["LocalNetwork", "network"]
 
 
 def __getattr__(name: str) -> object:

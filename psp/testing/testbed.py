@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 from psp.client.api import Client
 from psp.client.config import ClientConfig
@@ -38,18 +38,6 @@ _HOST = "127.0.0.1"
 _FIRST_PORT = 9_001
 NO_WEATHER = Weather(latency=Seconds(0.0))
 """What an app's tests want unless they say otherwise: no time lost."""
-
-
-class UserFiles(NamedTuple):
-    """What a program of its own needs to run as a user of a loopback network.
-
-    Attributes:
-        settings: Its client.toml.
-        key: Its key file, without a passphrase.
-    """
-
-    settings: Path
-    key: Path
 
 
 class LocalNetwork(Protocol):
@@ -87,8 +75,8 @@ class LocalNetwork(Protocol):
         """Return the settings of a user's client."""
         ...
 
-    def files(self, name: str) -> UserFiles:
-        """Write a user's settings and key file, for a program of its own.
+    def files(self, name: str) -> tuple[Path, Path]:
+        """Write a user's settings and key file, for a program of its own; both paths.
 
         Either that program or `client` runs as this user: both keep the same state.
 

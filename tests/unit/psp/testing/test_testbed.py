@@ -48,11 +48,11 @@ async def test_two_users_call_each_other_on_any_loop(loopback):
 
 async def test_a_user_has_files_for_a_program_of_its_own():
     async with psp.testing.network(loopback=True) as net:
-        files = net.files("alice")
-        async with psp.connect(files.settings, identity=files.key) as alice:
+        settings, key = net.files("alice")
+        async with psp.connect(settings, identity=key) as alice:
             assert alice.me.identity == net.identity("alice").user_id
             assert alice.status().nodes == 12
-        assert net.files("alice") == files
+        assert net.files("alice") == (settings, key)
         with pytest.raises(ConfigError, match="no user 'mallory'"):
             net.files("mallory")
 
