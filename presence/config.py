@@ -13,6 +13,8 @@ class PointConfig:
     Attributes:
         max_tags: Users reachable through this point at once; further ones are refused.
             A tag costs about 1 kB.
+        tags_per_user: A device needs one, or two for the moment in which it changes its
+            circuit; without this one user could fill the whole table.
         tags_per_circuit: A user needs one; a further one ends the oldest.
         registrations_per_minute: Per circuit. Two periods every ten minutes are normal;
             each costs up to 140 us of signatures.
@@ -29,6 +31,7 @@ class PointConfig:
     """
 
     max_tags: int = 20_000
+    tags_per_user: int = 16
     tags_per_circuit: int = 2
     registrations_per_minute: int = 12
     publications_per_minute: int = 20

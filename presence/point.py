@@ -25,6 +25,7 @@ from presence.point_tables import (
     Line,
     TagEntry,
     TagState,
+    UserTable,
 )
 from presence.stats import PresenceStats
 from presence.turns import Turns
@@ -108,8 +109,8 @@ class PresencePoint:
         self._endpoints = endpoints
         self._stats = stats
         self._circuits: dict[int, CircuitEntry] = {}
-        self._tags: dict[bytes, TagEntry] = {}
-        self._last: dict[Line, LastRegistration] = {}
+        self._tags = UserTable[bytes, TagEntry](lambda _, held: held.identity)
+        self._last = UserTable[Line, LastRegistration](lambda line, _: line[0])
         self._pending = 0
         self._replays = ReplayMemory(
             config.introduction_memory, config.remembered_introductions
@@ -122,11 +123,11 @@ class PresencePoint:
 
     def circuits(self) -> dict[bytes, int]:
         """Return by tag the key of the circuit that serves it."""
-        return {tag: held.circuit for tag, held in self._tags.items()}
+        return {tag: held.circuit for tag, held in self._tags.rows.items()}
 
     def tag_state(self, tag: bytes, unix_now: float) -> TagState:
         """Tell where the user of a tag is."""
-        held = self._tags.get(tag)
+        held = self._tags.rows.get(tag)
         if held is not None and held.expires > unix_now:
             return TagState.HERE
         is_away = self._mailboxes.is_open(tag, unix_now)
@@ -190,7 +191,7 @@ class PresencePoint:
         if not self._has_user(registration.identity):
             _refuse(RegistrationRefusal.UNKNOWN_USER)
         registration.check_time(unix_now)
-        last = self._last.get(_line(registration))
+        last = self._last.rows.get(_line(registration))
         if last is None:
             return
         is_repeated = last.digest == sha256(registration.raw)
@@ -199,7 +200,7 @@ class PresencePoint:
 
     def _check_room(self, registration: Registration, unix_now: float) -> None:
         """See that the tag is free or the user's own, and that the tables have room."""
-        held = self._tags.get(registration.tag)
+        held = self._tags.rows.get(registration.tag)
         if held is not None and held.expires > unix_now:
             if held.identity != registration.identity:
                 _refuse(RegistrationRefusal.TAG)
@@ -207,21 +208,23 @@ class PresencePoint:
         owner = self._mailboxes.owner(registration.tag, unix_now)
         if owner not in {None, registration.identity}:
             _refuse(RegistrationRefusal.TAG)
-        if self._is_full():
+        if self._is_full(registration.identity):
             self.sweep(unix_now)
-        if self._is_full():
+        if self._is_full(registration.identity):
             _refuse(RegistrationRefusal.FULL)
 
-    def _is_full(self) -> bool:
-        limit = self._config.max_tags
-        return len(self._tags) >= limit or len(self._last) >= _LINES_PER_TAG * limit
+    def _is_full(self, user: UserId) -> bool:
+        limit, own = self._config.max_tags, self._config.tags_per_user
+        tags, last = self._tags, self._last
+        is_full = len(tags) >= limit or len(last) >= _LINES_PER_TAG * limit
+        return is_full or tags.of(user) >= own or last.of(user) >= _LINES_PER_TAG * own
 
     def _agree(self, state: CircuitEntry, registration: Registration) -> None:
         head = registration.head
         until = head.issued + 2 * CLOCK_SKEW
         digest = sha256(registration.raw)
         line = _line(registration)
-        self._last[line] = LastRegistration(head.sequence, digest, until)
+        self._last.put(line, LastRegistration(head.sequence, digest, until))
         state.agreed.pop(line, None)
         state.agreed[line] = head.encode()
         while len(state.agreed) > _HEADS_AT_ONCE:
@@ -232,7 +235,7 @@ class PresencePoint:
     ) -> None:
         """Do what a registration means for its tag, and tell who watches it."""
         head, tag = registration.head, registration.tag
-        held = self._tags.get(tag)
+        held = self._tags.rows.get(tag)
         change: Change | None = None
         if head.slot == STATUS_SLOT:
             # A renewal says by a contact key of zeros that there is nothing to look for.
@@ -252,7 +255,7 @@ class PresencePoint:
     def _sign_off(self, registration: Registration) -> None:
         """Make a mailbox of a tag."""
         head, tag, identity = registration.head, registration.tag, registration.identity
-        held = self._tags.pop(tag, None)
+        held = self._tags.pop(tag)
         if held is not None:
             del self._circuits[held.circuit].tags[tag]
         gone = self._mailboxes.open(
@@ -266,16 +269,15 @@ class PresencePoint:
     ) -> None:
         """Send introductions for the tag this way, taking it from an older circuit."""
         tag, identity, head = registration.tag, registration.identity, registration.head
-        held = self._tags.get(tag)
+        held = self._tags.rows.get(tag)
         if held is not None:
             del self._circuits[held.circuit].tags[tag]
         if held is not None and held.identity == identity:
             window = held.introductions
         else:
             window = SlidingWindow(self._config.introductions_per_minute, _MINUTE)
-        self._tags[tag] = TagEntry(
-            identity, circuit, head.expires, head.sequence, window
-        )
+        entry = TagEntry(identity, circuit, head.expires, head.sequence, window)
+        self._tags.put(tag, entry)
         state.tags[tag] = None
         while len(state.tags) > self._config.tags_per_circuit:
             oldest = next(iter(state.tags))
@@ -284,7 +286,8 @@ class PresencePoint:
 
     def _end_tag(self, tag: bytes) -> None:
         ended = self._tags.pop(tag)
-        self.on_tag_changed(tag, Change.GONE, ended.sequence)
+        if ended is not None:
+            self.on_tag_changed(tag, Change.GONE, ended.sequence)
 
     def _consent(self, registration: Registration) -> Registered:
         # Whoever asks for longer than a point vouches for its endpoints wants to be
@@ -333,7 +336,7 @@ class PresencePoint:
         if self._turns.is_full(circuit) or self._replays.is_full(now):
             return IntroductionStatus.BUSY
         self._turns.take(circuit)
-        tag = self._tags.get(request.tag)
+        tag = self._tags.rows.get(request.tag)
         if tag is None or tag.expires <= unix_now:
             is_away = self._mailboxes.is_open(request.tag, unix_now)
             status = IntroductionStatus
@@ -366,11 +369,13 @@ class PresencePoint:
 
     def sweep(self, unix_now: float) -> None:
         """Forget what has ended by itself; the owner calls this every minute or so."""
-        for key in [key for key, last in self._last.items() if last.until < unix_now]:
-            del self._last[key]
-        for name in [n for n, tag in self._tags.items() if tag.expires <= unix_now]:
-            del self._circuits[self._tags[name].circuit].tags[name]
-            self._end_tag(name)
+        for key, last in list(self._last.rows.items()):
+            if last.until < unix_now:
+                self._last.pop(key)
+        for name, held in list(self._tags.rows.items()):
+            if held.expires <= unix_now:
+                del self._circuits[held.circuit].tags[name]
+                self._end_tag(name)
         for name in self._mailboxes.sweep(unix_now):
             self.on_tag_changed(name, Change.GONE, 0)
 

@@ -10,10 +10,12 @@ from presence.point import PresencePoint, PublicationRefusal
 from presence.point_tables import TagState
 from presence.stats import PresenceStats
 from presence.turns import Turns
+from psp.crypto.blinding import Credential
 from psp.crypto.keys import SigningKey, verify
 from psp.ids import NodeId, UserId
 from psp.netdoc.presence_inner import Place
-from psp.netdoc.presence_record import STATUS_SLOT
+from psp.netdoc.presence_keys import DayKey
+from psp.netdoc.presence_record import STATUS_SLOT, RecordHead
 from psp.netdoc.registration import (
     RegistrationRefusal,
     RegistrationRefusedError,
@@ -21,7 +23,7 @@ from psp.netdoc.registration import (
 )
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import TEST_NETWORK, PresenceUser
-from psp.units import Monotonic
+from psp.units import Monotonic, UnixTime
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 from psp.wire.presence import IntroduceRequest, IntroductionStatus
@@ -410,6 +412,40 @@ class TestTags:
         setting.unix_now += 1_801
         setting.served(people[2], 2, place=places[2])
         assert setting.point.tags_served == 1
+
+
+def test_one_user_cannot_fill_the_point():
+    setting = Setting(max_tags=100, tags_per_user=3)
+    greedy, other = setting.user(1), setting.user(2)
+
+    for circuit in (1, 2, 3):
+        setting.served(greedy, circuit)
+        setting.unix_now += 1
+    more = setting.registration(greedy, 4)
+    assert setting.refusal_of(more, 4) is RegistrationRefusal.FULL
+    setting.served(other, 5)
+
+    setting.close(1)
+    setting.served(greedy, 4)
+    assert setting.point.tags_served == 4
+
+
+def test_one_user_cannot_fill_the_memory_of_sequences():
+    """A discovery secret costs nothing, and each has sequences of its own."""
+    setting = Setting(max_tags=100, tags_per_user=1)
+    user, other = setting.user(1), setting.user(2)
+
+    def status_under(secret):
+        credential = Credential.derive(user.user_id, bytes([secret]) * 32)
+        entropy = SeededEntropy(secret)
+        day = DayKey.make(user.identity, credential, TEST_NETWORK, 20_000, entropy)
+        head = RecordHead.under(day, STATUS_SLOT, secret, UnixTime(NOON), 1_800)
+        return setting.registration(user, secret, head=head)
+
+    for secret in range(1, 5):
+        setting.register(status_under(secret), secret)
+    assert setting.refusal_of(status_under(5), 5) is RegistrationRefusal.FULL
+    setting.served(other, 6)
 
 
 def test_registrations_have_a_rate_even_when_they_fail():
