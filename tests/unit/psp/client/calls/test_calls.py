@@ -22,7 +22,7 @@ from psp.netdoc.ticket import (
 from psp.path.selection import Purpose
 from psp.units import UnixTime
 from psp.wire.relay_message import RelayCommand
-from tests.unit.psp.client.calls_rig import (
+from tests.unit.psp.client.calls.rig import (
     ALICE,
     BUSY,
     DELIVERED,

@@ -24,7 +24,7 @@ from psp.testing.presence import MemoryRegistry
 from psp.units import UnixTime
 from psp.wire.cell import Reason
 from psp.wire.mailboxes import MissedRequest, Noted, NotedStatus
-from tests.unit.psp.client.calls_rig import simulate_with
+from tests.unit.psp.client.calls.rig import simulate_with
 
 NODES = [
     NodeId(SigningKey.generate(SeededEntropy(f"node {number}")).public)

@@ -31,7 +31,7 @@ from psp.units import UnixTime
 from psp.wire.cell import Reason
 from psp.wire.mailboxes import NOTICES_AT_ONCE, Collected
 from psp.wire.relay_message import RelayCommand
-from tests.unit.psp.client.calls_rig import simulate_with
+from tests.unit.psp.client.calls.rig import simulate_with
 
 NODES = [
     NodeId(SigningKey.generate(SeededEntropy(f"node {number}")).public)

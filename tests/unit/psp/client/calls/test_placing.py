@@ -31,7 +31,7 @@ from psp.wire.presence import (
     IntroductionStatus,
 )
 from psp.wire.relay_message import RelayCommand
-from tests.unit.psp.client.calls_rig import (
+from tests.unit.psp.client.calls.rig import (
     ALICE,
     BUSY,
     NODES,

@@ -17,7 +17,7 @@ from psp.testing.presence import MemoryRegistry
 from psp.units import UnixTime
 from psp.wire.lookup import ANY_SLOT
 from psp.wire.network import Network
-from tests.unit.psp.client.gateways import (
+from tests.unit.psp.client.lookups.gateways import (
     NOON,
     Alice,
     Gateways,

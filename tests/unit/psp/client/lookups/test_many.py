@@ -11,7 +11,7 @@ from psp.ids import UserId
 from psp.netdoc.contact_card import ContactCard
 from psp.path.selection import Purpose
 from psp.wire.network import Network
-from tests.unit.psp.client.gateways import (
+from tests.unit.psp.client.lookups.gateways import (
     NOON,
     Alice,
     Gateways,

@@ -8,7 +8,7 @@ from psp.client.lookups.spare_circuits import SpareCircuits, SpareConfig
 from psp.errors import PspError
 from psp.path.selection import Purpose
 from psp.testing.client_circuits import client_context
-from tests.unit.psp.client.gateways import Gateways, at_noon
+from tests.unit.psp.client.lookups.gateways import Gateways, at_noon
 
 
 def spares_of(hub, gateways, **config):
