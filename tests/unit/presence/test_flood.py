@@ -73,7 +73,7 @@ class Scene:
 
         circuit = self.relay.circuits.open(answering)
         await self.alice.appear(circuit, self.relay.node_id, self.world.clock())
-        (self.tag,) = self.relay.service.point._tags
+        (self.tag,) = self.relay.service.point._tags.rows
 
     async def ring(self, *, ticket=False):
         entropy, node = self.world.entropy, self.relay.node_id
