@@ -85,7 +85,6 @@ class PresenceService:
             record_file: Where a discovery node keeps its records across restarts; None
                 to forget them.
         """
-        self._config = config
         self._identity = identity
         self._registry = registry
         self._circuits = circuits

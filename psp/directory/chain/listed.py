@@ -14,7 +14,6 @@ from psp.directory.chain.layout import WORD
 from psp.errors import DecodeError
 from psp.ids import NODE_ID_SIZE
 
-OWNER_SIZE = 20
 SIGNATURE_SIZE = 64
 REVOKED = 3
 """The status that both contracts give a record whose owner has revoked it."""
