@@ -14,6 +14,7 @@ from cli.chain_work.standing import TakenError
 from cli.chain_work.target import load_membership
 from cli.chain_work.users import NamedUser, own_number, verdict_on
 from discovery.transactions.wallet import address_text, parse_address
+from psp.client.contacts.contact import REGISTERED_MARK
 from psp.directory.chain.names import (
     GRACE,
     HOLD,
@@ -25,7 +26,7 @@ from psp.directory.chain.names import (
     name_word,
 )
 from psp.directory.chain.users import UserList, UserStatus
-from psp.errors import ConfigError, DecodeError
+from psp.errors import ConfigError
 from psp.runtime.chain_names import ChainNames
 from psp.runtime.chain_reader import Reading
 from psp.runtime.quorum import ChainReadError
@@ -129,7 +130,7 @@ async def names_status(
         names = (await read_names(chain, address, reading)).names
     except ChainReadError as error:
         return None, str(error)
-    return len(names.users), f"{len(names.users)}, proven; {len(names.listed)} records"
+    return len(names.users), f"{len(names.users)}, proven; records: {len(names.listed)}"
 
 
 def find_contract(settings_file: Path | None, given: str | None) -> bytes:
@@ -203,8 +204,8 @@ def check_free(look: NamesLook, name: str, user: int, account: bytes, now: int) 
     own = look.held(user)
     if own is not None and own.owner == account and now <= own.expires:
         what = f"has the name {own.name} already, until {utc(own.expires)}"
-        verb = "renew keeps" if own.name == name else "release gives up"
-        raise _taken(f"user {user} {what}; psp name {verb} it")
+        cure = "renew keeps it" if own.name == name else "release gives it up"
+        raise _taken(f"user {user} {what}; psp name {cure}")
     old = look.active(name)
     if old is not None and old != own and old.owner != account:
         _check_over(old, name, now)
@@ -306,12 +307,9 @@ def _taken(sentence: str) -> TakenError:
 
 
 def check_name(text: str) -> str:
-    """Return a name as typed by a person, normalised.
+    """Return a name as typed by a person, with or without ``@``, normalised.
 
     Raises:
-        ConfigError: If it can be no name.
+        DecodeError: If it can be no name; says what one looks like.
     """
-    try:
-        return name_word(text).rstrip(b"\0").decode()
-    except DecodeError as error:
-        raise ConfigError(str(error)) from None
+    return name_word(text.removeprefix(REGISTERED_MARK)).rstrip(b"\0").decode()

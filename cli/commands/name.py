@@ -30,11 +30,12 @@ from cli.commands.chain_options import (
 from cli.commands.chain_running import Work, run_paying
 from cli.commands.user_chain import named_user
 from cli.exit_codes import ExitCode
-from cli.output import print_facts, print_json, print_table
+from cli.output import print_error, print_facts, print_json, print_table
 from discovery.transactions.call import Call
 from discovery.transactions.calls import Names
 from discovery.transactions.wallet import address_text
 from psp.directory.chain.names import HOLD, LIFETIME, ListedName
+from psp.errors import DecodeError
 from psp.runtime.chain_reader import Completeness
 
 app = typer.Typer(
@@ -94,7 +95,7 @@ def register(
 
     Everybody can see for ever that the identity, the account and the name belong together.
     """
-    name, address = check_name(name), contract.address(chain)
+    name, address = _checked(name), contract.address(chain)
     wanted = None if user is None else named_user(user)
 
     async def work(has: Work) -> None:
@@ -123,7 +124,7 @@ def renew(
     output: OutputOptions,
 ) -> None:
     """Keep a name for a year from now; also up to 30 days after it expired."""
-    name, address = check_name(name), contract.address(chain)
+    name, address = _checked(name), contract.address(chain)
 
     async def work(has: Work) -> None:
         look, now = await _look(has, address)
@@ -146,7 +147,7 @@ def release(
     output: OutputOptions,
 ) -> None:
     """Give a name up and take its deposit back; anybody can have it then."""
-    name, address = check_name(name), contract.address(chain)
+    name, address = _checked(name), contract.address(chain)
 
     async def work(has: Work) -> None:
         look, now = await _look(has, address)
@@ -169,7 +170,7 @@ def show(
 
     Exit code 0 means that it counts, 1 that it does not.
     """
-    name = check_name(name)
+    name = _checked(name)
     look = _read(chain, contract)
     record, state = look.names.newest(name), state_of(look, name)
     if output.json_output:
@@ -209,12 +210,19 @@ def list_command(
         columns.append("counts")
         for row, record in zip(rows, records, strict=True):
             row.append(look.answer(record) or "yes")
-    print_table(
-        f"{len(rows)} names, as of block {_where(look)['block']}", columns, rows
-    )
+    print_table(f"Names, as of block {_where(look)['block']}", columns, rows)
 
 
 # ---- reading
+
+
+def _checked(name: str) -> str:
+    """Return a name normalised, or end the command: it is bad input."""
+    try:
+        return check_name(name)
+    except DecodeError as error:
+        print_error(str(error))
+        raise typer.Exit(ExitCode.INPUT) from None
 
 
 def _read(chain: ChainOptions, contract: NamesOptions) -> NamesLook:

@@ -120,7 +120,7 @@ def test_a_dry_run_shows_what_a_name_costs(desk):
 def test_what_can_be_no_name_is_said_before_anything_is_asked(desk):
     for name in ("al", "a--b", "\u0430lice", "a" * 32):
         ran = psp("name", "register", name, *desk.paying("alice"))
-        assert ran.code == ExitCode.CONFIG
+        assert ran.code == ExitCode.INPUT
         assert "can be no name: a name has 3 to 31 characters" in ran.err
 
 

@@ -28,7 +28,7 @@ from psp.directory.chain.names import (
     split_names,
 )
 from psp.directory.chain.users import UserStatus, read_users, split_users
-from psp.errors import ConfigError
+from psp.errors import ConfigError, DecodeError
 from psp.testing.chain import OWNER, name_words, user_words
 from psp.testing.directory import LOOPBACK, START
 
@@ -171,7 +171,8 @@ def test_a_record_is_shown_to_programs():
 
 def test_names_as_people_type_them():
     assert check_name("Alice") == "alice"
-    with pytest.raises(ConfigError, match="3 to 31 characters"):
+    assert check_name("@alice") == "alice"
+    with pytest.raises(DecodeError, match="3 to 31 characters"):
         check_name("al")
 
 
