@@ -40,8 +40,8 @@ MAX_CLAIMERS = 2
 """Members asked for what they claim in a further slot."""
 STALE_AFTER = Seconds(60)
 """A record that is this old has reached everybody who is to hold it."""
-_UNTIMELY = {Refusal.EXPIRED, Refusal.FUTURE}
-"""Not the giver's fault: its clock differs from ours."""
+_UNTIMELY = {Refusal.EXPIRED, Refusal.FUTURE, Refusal.UNKNOWN_DAY}
+"""Not the giver's fault: its clock differs from ours, or its knowledge of the chain."""
 
 
 class Search:

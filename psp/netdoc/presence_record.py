@@ -74,6 +74,8 @@ class Refusal(enum.StrEnum):
     FUTURE = "future"
     EXPIRED = "expired"
     PERIOD = "period"
+    UNKNOWN_DAY = "unknown_day"
+    """We do not know the day's random value yet, or no more."""
     LOCATION = "location"
     CERTIFICATE = "certificate"
     SIGNATURE = "signature"
@@ -294,7 +296,7 @@ def parse(
     head.check_time(unix_now)
     value = random_value(head.period)
     if value is None:
-        raise RecordRefusedError(Refusal.PERIOD)
+        raise RecordRefusedError(Refusal.UNKNOWN_DAY)
     place = location(head.blinded, head.period, value)
     if expected_location is not None and place != expected_location:
         raise RecordRefusedError(Refusal.LOCATION)

@@ -12,6 +12,7 @@ from presence.dht.messages import (
     encode,
 )
 from presence.dht.reputation import Fault
+from psp.netdoc import presence_record
 from psp.netdoc.voice import Question, Voice
 from psp.testing.presence import TEST_NETWORK
 from psp.units import Seconds, UnixTime
@@ -239,6 +240,34 @@ def test_nobody_is_blamed_for_a_clock_that_differs(new_world):
 
         assert result.record is None
         assert gateway.service.stats.records_bad["future"] == 1
+        assert blamed(gateway) == {}
+        await world.close()
+
+    in_simulation(main)
+
+
+def test_nobody_is_blamed_for_a_day_that_the_gateway_does_not_know_yet(new_world):
+    async def main():
+        world = new_world(12, 4)
+        alice = world.user()
+        await appear(world, alice)
+        gateway = world.plain[-1]
+        dht = gateway.service.dht
+
+        def parse(raw, location):
+            return presence_record.parse(
+                raw,
+                network=TEST_NETWORK,
+                random_value=lambda _: None,
+                unix_now=world.clock(),
+                expected_location=location,
+            )
+
+        dht._parse = parse
+        result = await crawled(world, alice)
+
+        assert result.record is None
+        assert gateway.service.stats.records_bad["unknown_day"] == 1
         assert blamed(gateway) == {}
         await world.close()
 

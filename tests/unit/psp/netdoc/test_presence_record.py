@@ -148,7 +148,7 @@ def test_record_at_another_location_is_refused_before_any_signature():
 def test_period_without_a_random_value_is_refused():
     raw = new_user().agreed_record(RELAY, NOON)
 
-    assert refusal_of(raw, random_value=lambda _: None) is Refusal.PERIOD
+    assert refusal_of(raw, random_value=lambda _: None) is Refusal.UNKNOWN_DAY
 
 
 @pytest.mark.parametrize(
