@@ -6,7 +6,7 @@ there is nothing newer than what we have in hand, that is the answer; until then
 gateways are asked, up to five, and in the end the newest valid record counts
 (`psp.client.lookups.evidence`). The answer tells *online*, *offline* and *unknown* apart,
 because "nobody told me" is not "she is not there". Nothing of it names the asker: a
-gateway sees a location of this day, and a nonce that was drawn for this circuit.
+gateway sees a location of this day, and a nonce that was drawn for this circuit and it.
 """
 
 import asyncio
@@ -132,11 +132,14 @@ class Lookup:
         evidence: Evidence,
     ) -> None:
         network = self._context.registry.network
-        nonce = self._context.entropy.token(LOOKUP_NONCE_SIZE)
-        questions = [Question(network, where, nonce) for where in locations]
+        # Replicas see nonces: one for two days would tell them who is the same user.
+        token = self._context.entropy.token
+        questions = [
+            Question(network, where, token(LOOKUP_NONCE_SIZE)) for where in locations
+        ]
 
         async def ask(question: Question, slot: int) -> None:
-            request = LookupRequest(question.location, slot, nonce).encode()
+            request = LookupRequest(question.location, slot, question.nonce).encode()
             answer = await circuit.request(RelayCommand.LOOKUP, request)
             now = self._context.unix_time()
             evidence.add(gateway, question, slot, Found.decode(answer), now)

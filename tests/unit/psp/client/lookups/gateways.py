@@ -78,6 +78,7 @@ class Gateways:
         self.judged: list[tuple[NodeId, bool]] = []
         self.asked: list[NodeId] = []
         self.slots_asked: list[int] = []
+        self.nonces: dict[bytes, set[bytes]] = {}
         self.unix_now: Callable[[], float] = lambda: NOON
 
     def sources(self, count: int, besides: Collection[NodeId]) -> list[NodeId]:
@@ -125,6 +126,7 @@ class Gateways:
         request = LookupRequest.decode(data)
         self.asked.append(gateway)
         self.slots_asked.append(request.slot)
+        self.nonces.setdefault(request.location, set()).add(request.nonce)
         await asyncio.sleep(5.0 if gateway in self.slow else 0.1)
         if gateway in self.failing:
             raise RequestError(command, Reason.TIMEOUT)

@@ -78,6 +78,21 @@ def test_one_point_takes_one_request_to_each_of_two_gateways():
     assert gateways.slots_asked == [ANY_SLOT] * 2
 
 
+def test_near_midnight_no_nonce_joins_what_is_asked_about_two_days():
+    """Replicas see nonces, and must not learn whose two pseudonyms belong together."""
+    gateways, alice = Gateways(), Alice()
+
+    async def main(hub):
+        await asyncio.sleep(43_200)
+        return await make_lookup(hub, gateways).find(alice.card)
+
+    at_noon(main)
+
+    today, tomorrow = gateways.nonces.values()
+    assert not today & tomorrow
+    assert len(today) == len(tomorrow) == len(set(gateways.asked))
+
+
 def test_a_status_comes_with_the_user_and_the_newest_counts():
     gateways, alice = Gateways(), Alice()
     gateways.give(alice.agreed_record(gateways.point, NOON))
