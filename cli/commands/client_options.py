@@ -16,7 +16,7 @@ import typer
 
 from cli.commands.passphrases import passphrase_of
 from cli.exit_codes import ExitCode
-from cli.output import print_error
+from cli.output import note, print_error
 from discovery.transactions.locks import try_lock
 from psp.client.config import ClientConfig
 from psp.client.connecting import connect
@@ -136,6 +136,8 @@ class Desk:
 
 def read_cards() -> list[str]:
     """Return the contact cards on standard input, one a line, unread."""
+    if sys.stdin.isatty():
+        note("paste contact cards, one a line; Ctrl-D on a line of its own ends them")
     try:
         lines = [line.strip() for line in sys.stdin.readlines(MAX_CARDS * 2_048)]
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from cli.commands.client_options import JsonOutput, Public, SettingsFile
 from cli.commands.passphrases import new_passphrase, passphrase_of
 from cli.commands.user_delegate import delegate, take_secret_of_book
 from cli.exit_codes import ExitCode
-from cli.output import out, print_error, print_json, print_table
+from cli.output import note, out, print_error, print_json, print_table
 from psp.client.api import connect
 from psp.client.config import ClientConfig
 from psp.client.identities.identity_file import create_identity, open_identity
@@ -100,6 +100,8 @@ def lookup(
 
 
 def _read_card() -> ContactCard:
+    if sys.stdin.isatty():
+        note("paste the contact card and press Enter")
     try:
         return ContactCard.decode(sys.stdin.readline().strip())
     except (DecodeError, UnicodeDecodeError):

@@ -1,12 +1,14 @@
 """psp presence lookup, watch and announce (cli/commands/presence.py)."""
 
+import io
 import json
 import signal
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
 
-from cli.commands.client_options import Desk
+from cli.commands.client_options import Desk, read_cards
 from cli.exit_codes import ExitCode
 from cli.settings_file import to_toml
 from psp.client.config import ClientConfig
@@ -95,6 +97,17 @@ def test_cards_come_on_standard_input_and_are_not_shown(presence, client):
     assert "card 1" in answer.out
     assert "card 2" in answer.out
     assert not [card for card in cards if card in answer.out + answer.err]
+
+
+@pytest.mark.parametrize("is_typed", [True, False], ids=["terminal", "pipe"])
+def test_who_types_is_told_that_cards_are_waited_for(monkeypatch, capsys, is_typed):
+    card = card_of("alice").encode()
+    keyboard = io.StringIO(f"{card}\n")
+    keyboard.isatty = lambda: is_typed
+    monkeypatch.setattr(sys, "stdin", keyboard)
+
+    assert read_cards() == [card]
+    assert ("paste contact cards" in capsys.readouterr().err) == is_typed
 
 
 def test_a_card_among_the_arguments_is_refused_and_not_repeated(presence, client):
