@@ -25,7 +25,7 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
 .verdict { font-weight: 700; } .ok { color: var(--ok); } .bad { color: var(--bad); }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; } td.n { text-align: right;
+th { color: var(--soft); font-weight: 600; } th + th, td.n { text-align: right;
   font-variant-numeric: tabular-nums; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink);
   font: 12px system-ui, sans-serif; } svg .soft { fill: var(--soft); }
@@ -209,8 +209,15 @@ def figures_table(report: Report) -> str:
     there, back = report["video"], report["video_back"]
     rows += [
         (f"video {name}", str(there[name]), str(back[name]))
-        for name in ("sent", "received", "decoded", "damaged", "longest_gap_ms")
+        for name in ("sent", "received", "decoded", "damaged")
     ]
+    rows.append(
+        (
+            "longest gap in the video",
+            f"{there['longest_gap_ms']} ms",
+            f"{back['longest_gap_ms']} ms",
+        )
+    )
     rows += [
         (
             f"latency {name}",
