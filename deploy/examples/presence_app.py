@@ -29,6 +29,8 @@ async def main(settings: str, key_file: str, friend: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     try:
         asyncio.run(main(*sys.argv[1:]))
     except psp.PspError as error:

@@ -66,6 +66,17 @@ async def test_the_sample_app_says_what_is_wrong():
     assert app.returncode == 1
 
 
+async def test_the_sample_app_says_how_it_is_started():
+    app = await asyncio.create_subprocess_exec(
+        sys.executable, _APP, "client.toml", stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await app.communicate()
+
+    assert app.returncode == 1
+    assert "python presence_app.py client.toml bob.key alice" in errors.decode()
+    assert "Traceback" not in errors.decode()
+
+
 def test_the_sample_app_is_short_and_needs_psp_only():
     lines = _APP.read_text().splitlines()
 
