@@ -5,7 +5,8 @@ purpose               hops                                                  last
 ====================  ====================================================  ========
 DIRECTORY, LOOKUP     guard, middle, discovery node                         given
 INTRODUCTION          guard, middle, presence point                         given
-WATCH, MAILBOX        guard, middle, presence point                         given
+MAILBOX               guard, middle, presence point                         given
+WATCH                 guard, layer-2 guard, middle, presence point          given
 WATCH_POINT           guard, layer-2 guard, watch point                     drawn
 REGISTRATION          guard, layer-2 guard, presence point                  drawn
 RENDEZVOUS_CALLER     guard, middle, rendezvous                             drawn
@@ -60,17 +61,21 @@ class Purpose(enum.Enum):
 
     @property
     def uses_layer2(self) -> bool:
-        """Whether strangers can make the client build such circuits."""
+        """Whether others can make the client build such circuits.
+
+        Whoever is watched chooses the presence point and when something changes.
+        """
         return self in {
             Purpose.REGISTRATION,
             Purpose.RENDEZVOUS_CALLEE,
+            Purpose.WATCH,
             Purpose.WATCH_POINT,
         }
 
     @property
     def length(self) -> int:
         """How many hops, unless the caller says otherwise."""
-        return 4 if self is Purpose.RENDEZVOUS_CALLEE else 3
+        return 4 if self in {Purpose.RENDEZVOUS_CALLEE, Purpose.WATCH} else 3
 
 
 class NoPath(enum.StrEnum):

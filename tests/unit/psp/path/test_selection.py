@@ -132,12 +132,14 @@ def test_a_drawn_last_hop_is_never_a_guard_of_either_layer(purpose):
     assert lasts == LOOPBACK.keys() - own
 
 
-def test_circuits_that_strangers_provoke_use_a_layer2_guard():
+@pytest.mark.parametrize("purpose", [Purpose.RENDEZVOUS_CALLEE, Purpose.WATCH])
+def test_circuits_that_strangers_provoke_use_a_layer2_guard(purpose):
+    """Who is watched says where handles are left, and by changes how often."""
     chooser = loopback()
     entropy = SeededEntropy(5)
 
     for last in LOOPBACK:
-        path = chooser.choose_path(Purpose.RENDEZVOUS_CALLEE, entropy, NOW, last=last)
+        path = chooser.choose_path(purpose, entropy, NOW, last=last)
 
         assert path.hops[1].node_id in chooser.layer2.node_ids
         assert path.hops[2].node_id not in chooser.layer2.node_ids
