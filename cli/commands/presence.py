@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -55,6 +56,8 @@ Names = Annotated[
         "contact cards are read from standard input, one a line.",
     ),
 ]
+_LONG = 10.0
+"""Seconds without a presence point after which that is worth a word."""
 _LOOK_EVERY = 0.5
 """Seconds between two looks at how many presence points are in use."""
 _REASONS = {
@@ -156,7 +159,7 @@ def announce(
     """Be reachable until Ctrl-C, and show at how many presence points.
 
     Calls are shown and not answered: that takes an app. Exit code 0 means that it was
-    ended, 1 that it did not come about.
+    ended, 1 that it did not come about, or was ended before.
     """
     desk = Desk.open(settings_file, identity, name)
     if public or desk.own_identity.is_public:
@@ -165,11 +168,12 @@ def announce(
     async def stay() -> None:
         async with desk.connect() as client:
             with progress("looking for presence points", is_quiet=json_output):
-                await client.announce(
+                announcing = client.announce(
                     visibility="public" if public else None,
                     status=status,
                     capabilities=can or [],
                 )
+                await _until_announced(client, announcing)
             note("you can be reached; Ctrl-C ends it")
             points = asyncio.create_task(_show_points(client, json_output=json_output))
             try:
@@ -180,6 +184,26 @@ def announce(
                 await asyncio.gather(points, return_exceptions=True)
 
     run_until_stopped(stay())
+
+
+async def _until_announced(
+    client: PresenceClient, announcing: Coroutine[Any, Any, None]
+) -> None:
+    """Wait for the first presence point; say what keeps it, if that takes long."""
+    task = asyncio.create_task(announcing)
+    try:
+        if not (await asyncio.wait([task], timeout=_LONG))[0]:
+            note(
+                "no presence point yet, going on; are the relays within reach? "
+                f"Directory: {client.status().directory}"
+            )
+        await task
+    except asyncio.CancelledError:
+        print_warning("ended before anybody could reach you")
+        raise typer.Exit(ExitCode.FAILED) from None
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _show_points(client: PresenceClient, *, json_output: bool) -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from cli.commands import presence as commands
 from cli.commands.client_options import Desk, read_cards
 from cli.exit_codes import ExitCode
 from cli.settings_file import to_toml
@@ -222,6 +223,25 @@ def test_an_announcement_shows_points_and_calls_until_it_is_ended(
         "status": "here",
         "capabilities": ["audio", "video"],
     }
+
+
+def test_an_announcement_that_takes_long_says_what_it_waits_for(
+    presence, client, monkeypatch
+):
+    monkeypatch.setattr(commands, "_LONG", 0.0)
+
+    def status():
+        signal.raise_signal(signal.SIGINT)
+        return FakePresenceClient.status(client)
+
+    client.gate.clear()
+    monkeypatch.setattr(client, "status", status)
+    answer = presence("announce")
+
+    assert answer.code == ExitCode.FAILED
+    assert "no presence point yet" in answer.err
+    assert "ended before anybody could reach you" in answer.err
+    assert "Ctrl-C ends it" not in answer.err
 
 
 def test_an_announcement_for_machines_is_json(presence, client, monkeypatch):
