@@ -40,6 +40,9 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Run a client for as long as the block lasts.
 
+    One client at a time may use a ``state_dir``: two would undo each other's contacts.
+    The commands of ``psp`` keep out of each other's way; an app sees to it itself.
+
     Args:
         config: Settings, or the path of a settings file (TOML); the environment
             overrides a file's.
