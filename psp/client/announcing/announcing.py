@@ -70,6 +70,8 @@ class OwnPresence:
         self._ended: asyncio.Future[None] | None = None
         self._restoring: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
+        self._changing = asyncio.Lock()
+        self._stops = 0
 
     async def announce(
         self,
@@ -143,14 +145,17 @@ class OwnPresence:
 
     async def _change_secret(self, secret: bytes) -> None:
         assert self._identity is not None  # noqa: S101 - the book has checked
-        was_announced = self.announcer is not None
-        announcer = self._detach()
-        if announcer is not None:
-            await announcer.stop()
-        self._identity.new_secret(secret)
-        if was_announced and self.announcer is None:
-            self._start(self._appearance)
-            self._restoring = asyncio.create_task(self._restore())
+        # In turn: the last secret is the one that the contact book keeps.
+        async with self._changing:
+            was_announced, stops = self.announcer is not None, self._stops
+            announcer = self._detach()
+            if announcer is not None:
+                await announcer.stop()
+            self._identity.new_secret(secret)
+            is_wanted = was_announced and stops == self._stops
+            if is_wanted and self.announcer is None:
+                self._start(self._appearance)
+                self._restoring = asyncio.create_task(self._restore())
 
     def _start(self, appearance: Appearance) -> None:
         announcer = self._make()
@@ -160,6 +165,7 @@ class OwnPresence:
         self._ended = asyncio.get_running_loop().create_future()
 
     def _stop(self) -> None:
+        self._stops += 1
         announcer = self._detach()
         if announcer is not None:
             task = asyncio.create_task(announcer.stop())
