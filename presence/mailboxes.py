@@ -95,11 +95,15 @@ class Mailboxes:
     ) -> list[bytes]:
         """Open a mailbox, or let the user's own stay open longer.
 
+        Somebody else's under the same tag has ended, says `owner`; it goes.
+
         Returns:
             Tags of the same user that had to go for it.
         """
         box = self._boxes.get(tag)
-        if box is not None:
+        if box is not None and box.identity != identity:
+            self._end(tag)
+        elif box is not None:
             box.until = max(box.until, until)
             box.sequence = max(box.sequence, sequence)
             return []

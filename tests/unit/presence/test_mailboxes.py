@@ -119,6 +119,17 @@ def test_a_second_absence_under_the_tag_keeps_what_is_there(rig):
     assert rig.collect().total == 1
 
 
+def test_an_ended_mailbox_of_somebody_else_is_not_opened_again(rig):
+    assert rig.leave(1) == KEPT
+
+    rig.open(identity=BOB, until=2 * END)
+
+    assert rig.boxes.owner(TAG, END) == BOB
+    assert rig.collect(unix_now=END) is None
+    assert rig.collect(identity=BOB, unix_now=END) == Collected(0, ())
+    assert rig.boxes.notices_held == 0
+
+
 def test_an_unknown_tag_is_told(rig):
     assert rig.leave(1, b"u" * 16) == NO_SUCH_TAG
 
