@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from psp.client.contacts.contacts import ContactBook
-from psp.client.identities.identity import Identity
+from psp.client.identities.identity import NO_IDENTITY, Identity
 from psp.client.lookups.lookup import LookupResult
 from psp.client.parts import ClientParts
 from psp.client.whom import Subject
@@ -92,5 +92,5 @@ class Facade:
 
     def _own_identity(self) -> Identity:
         if self.identity is None:
-            raise ConfigError("this client has no identity; give one to connect()")
+            raise ConfigError(NO_IDENTITY)
         return self.identity

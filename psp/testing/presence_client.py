@@ -15,7 +15,7 @@ from psp.client.client_status import ClientStatus
 from psp.client.contacts.contact_file import ContactFile
 from psp.client.contacts.contacts import ContactBook
 from psp.client.errors import UnknownContactError
-from psp.client.identities.identity import ClientIdentity
+from psp.client.identities.identity import NO_IDENTITY, ClientIdentity
 from psp.client.lookups.lookup_result import LookupResult, PresenceState
 from psp.client.watching.presence_event import PresenceEvent, WatchReason
 from psp.entropy import Entropy
@@ -135,7 +135,7 @@ class FakePresenceClient:
     def me(self) -> ContactCard:
         """The user's own card."""
         if self.identity is None:
-            raise ConfigError("this client has no identity; give one to connect()")
+            raise ConfigError(NO_IDENTITY)
         return self.identity.contact_card(NETWORK)
 
     async def lookup(self, who: Who, /) -> LookupResult:
@@ -188,7 +188,7 @@ class FakePresenceClient:
         """Remember it."""
         await self.gate.wait()
         if self.identity is None:
-            raise ConfigError("this client has no identity; give one to connect()")
+            raise ConfigError(NO_IDENTITY)
         self.announced = {
             "visibility": visibility,
             "status": status,

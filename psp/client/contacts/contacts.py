@@ -35,7 +35,7 @@ from psp.client.errors import (
     WordsDifferError,
     WrongNetworkError,
 )
-from psp.client.identities.identity import Identity
+from psp.client.identities.identity import NO_IDENTITY, Identity
 from psp.entropy import Entropy
 from psp.errors import ConfigError
 from psp.ids import UserId
@@ -338,7 +338,7 @@ class ContactBook:
 
     def _own_identity(self) -> Identity:
         if self._identity is None:
-            raise ConfigError("this client has no identity; give one to connect()")
+            raise ConfigError(NO_IDENTITY)
         return self._identity
 
     async def _use_secret(self, secret: bytes) -> None:

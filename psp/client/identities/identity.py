@@ -23,6 +23,11 @@ _KEPT_PERIODS = 3
 _KEPT_DAY_KEYS = 12
 """At most, under however many discovery secrets; the oldest period goes first."""
 SEALING_KEY_SIZE = 32
+NO_IDENTITY = (
+    "this client has no identity; give it a key file: --identity, or psp.connect(…, "
+    "identity=…)"
+)
+"""What whoever needs one is told."""
 
 
 class Identity(Protocol):
