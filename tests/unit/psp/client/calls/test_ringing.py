@@ -60,6 +60,18 @@ def simulate(main):
     return run_simulation(run)
 
 
+def test_a_call_that_is_printed_says_who_is_calling():
+    async def main(rig):
+        known, stranger = rig.ring(1, contact="bob"), rig.ring(2)
+        stranger.refuse()
+        return repr(known), repr(stranger)
+
+    assert simulate(main) == (
+        "<IncomingCall from 'bob', ringing>",
+        "<IncomingCall from a stranger, refused>",
+    )
+
+
 def test_calls_are_taken_in_their_order_and_once():
     async def main(rig):
         calls = [rig.ring(number) for number in range(3)]
