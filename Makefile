@@ -81,7 +81,7 @@ bench: venv anvil
 
 # Thousands of look-ups on real sockets, and a million records in memory: half an hour.
 presence-trials: venv
-	PSP_PRESENCE_TRIALS=$${PSP_PRESENCE_TRIALS:-2000} $(BIN)/python -m pytest -s -n0 -o faulthandler_timeout=0 \
+	PSP_PRESENCE_TRIALS=$${PSP_PRESENCE_TRIALS:-2000} $(BIN)/python -m pytest -s -n0 \
 	  tests/loopback/test_presence_adversaries.py tests/sim/test_presence_scale.py
 
 clean:
