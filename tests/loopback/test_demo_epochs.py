@@ -1,6 +1,5 @@
 """Elections and the chain's end during a call (issue: never a stop of what works)."""
 
-import faulthandler
 import json
 import subprocess
 import sys
@@ -14,7 +13,6 @@ CHANGES = 5
 
 
 def run_demo(out: Path, *options: str) -> dict:
-    faulthandler.cancel_dump_traceback_later()  # pytest's alarm, set for shorter tests
     command = [sys.executable, "-m", "cli.main", "demo", "--json", "--out", str(out)]
     done = subprocess.run(
         [*command, *options], capture_output=True, text=True, timeout=280, check=False

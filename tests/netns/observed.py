@@ -1,6 +1,5 @@
 """The demo as seen by somebody who records everything outside of its processes."""
 
-import faulthandler
 import json
 import os
 import shutil
@@ -160,7 +159,6 @@ def _watch(
     process: subprocess.Popen[bytes], scratch: Path, folder: Path
 ) -> dict[str, list[Sockets]]:
     """Look at the users' sockets until the demo ends."""
-    faulthandler.cancel_dump_traceback_later()  # pytest's alarm, set for shorter tests
     looks: dict[str, list[Sockets]] = defaultdict(list)
     give_up_at = time.monotonic() + GIVE_UP_AFTER
     while process.poll() is None and time.monotonic() < give_up_at:
