@@ -17,13 +17,13 @@ import typer
 from cli.commands.passphrases import passphrase_of
 from cli.exit_codes import ExitCode
 from cli.output import note, print_error
-from discovery.transactions.locks import try_lock
 from psp.client.config import ClientConfig
 from psp.client.connecting import connect
 from psp.client.contacts.contact_file import ContactFile
 from psp.client.contacts.contacts import ContactBook
 from psp.client.identities.identity import Identity
 from psp.client.identities.identity_file import open_identity
+from psp.client.state_folder import alone_in
 from psp.errors import ConfigError
 from psp.gateway.ports import PresenceClient
 from psp.netdoc.contact_card import is_card
@@ -91,10 +91,9 @@ class Desk:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[PresenceClient]:
-        """Run a client that nobody shares its folder with."""
-        with self.alone():
-            async with connect(self.config, identity=self.identity) as client:
-                yield client
+        """Run a client."""
+        async with connect(self.config, identity=self.identity) as client:
+            yield client
 
     @contextlib.contextmanager
     def contacts(self) -> Iterator[ContactBook]:
@@ -105,7 +104,7 @@ class Desk:
         """
         identity, entropy = self.identity, SystemEntropy()
         network = self.config.membership.anchor().network
-        with self.alone():
+        with alone_in(self.config.state_dir):
             yield ContactBook(
                 ContactFile.in_folder(
                     self.config.state_dir, identity, network, entropy
@@ -115,23 +114,6 @@ class Desk:
                 entropy=entropy,
                 unix_time=time.time,
             )
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other programs away from the folder: two would undo each other's work.
-
-        Raises:
-            ConfigError: If one is there already.
-        """
-        folder = self.config.state_dir
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with try_lock(folder / "client.lock") as is_free:
-            if not is_free:
-                raise ConfigError(
-                    f"another psp program uses {folder}; end it, ask it over HTTP if it "
-                    "is psp client run, or use settings with another state_dir"
-                )
-            yield
 
 
 def read_cards() -> list[str]:

@@ -31,9 +31,9 @@ from discovery.transactions.errors import (
 from discovery.transactions.fees import FeeLimits, check_cost, offer
 from discovery.transactions.following import Following
 from discovery.transactions.journal import Journal, Pending
-from discovery.transactions.locks import try_lock
 from discovery.transactions.wallet import Wallet
 from psp.errors import ConfigError, DecodeError
+from psp.runtime.locks import try_lock
 from psp.runtime.statefile import StateFile
 from psp.units import Seconds
 

@@ -16,6 +16,7 @@ from psp.client.identities.identity import Identity
 from psp.client.identities.identity_file import open_identity
 from psp.client.parts import ClientParts, Outfit
 from psp.client.state import ClientState
+from psp.client.state_folder import alone_in
 from psp.directory.chain.alarms import AlarmConfig
 from psp.directory.chain.looks import CLIENT_DAY_BYTES
 from psp.entropy import Entropy
@@ -41,7 +42,6 @@ async def connect(
     """Run a client for as long as the block lasts.
 
     One client at a time may use a ``state_dir``: two would undo each other's contacts.
-    The commands of ``psp`` keep out of each other's way; an app sees to it itself.
 
     Args:
         config: Settings, or the path of a settings file (TOML); the environment
@@ -55,7 +55,8 @@ async def connect(
         log: Where to log; None for the "client" logger.
 
     Raises:
-        ConfigError: If a setting is wrong or a file is missing or damaged.
+        ConfigError: If a setting is wrong, a file is missing or damaged, or another
+            program uses the ``state_dir``.
 
     ::
 
@@ -72,9 +73,31 @@ async def connect(
         own = await open_identity(Path(identity), passphrase=passphrase)
     else:
         own = identity
-    entropy = entropy or SystemEntropy()
+    with alone_in(config.state_dir):
+        running = _run(
+            config,
+            own,
+            udp=udp,
+            entropy=entropy or SystemEntropy(),
+            unix_time=unix_time,
+            log=log or logger("client"),
+        )
+        async with running as client:
+            yield client
+
+
+@asynccontextmanager
+async def _run(
+    config: ClientConfig,
+    own: Identity | None,
+    *,
+    udp: TrainSocket | None,
+    entropy: Entropy,
+    unix_time: Callable[[], float],
+    log: FilteringBoundLogger,
+) -> AsyncIterator[Client]:
+    """Run a client whose folder nobody else uses."""
     state = ClientState(config.state_dir / "client.json", own, entropy)
-    log = log or logger("client")
     reader = Reader(
         config.state_dir,
         state.cache_key(config.state_dir / "cache.key"),

@@ -6,9 +6,9 @@ import pytest
 
 from cli.exit_codes import ExitCode
 from cli.settings_file import to_toml
-from discovery.transactions.locks import try_lock
 from psp.client.config import ClientConfig
 from psp.netdoc.contact_card import ContactCard
+from psp.runtime.locks import try_lock
 from psp.runtime.membership import MembershipConfig
 
 

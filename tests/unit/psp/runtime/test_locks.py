@@ -1,16 +1,16 @@
-"""The lock of an account (discovery/transactions/locks.py)."""
+"""Locks of files (psp/runtime/locks.py)."""
 
 import subprocess
 import sys
 
 import pytest
 
-from discovery.transactions.locks import try_lock
 from psp.errors import ConfigError
+from psp.runtime.locks import try_lock
 
 HOLD = """
 import sys, pathlib
-from discovery.transactions.locks import try_lock
+from psp.runtime.locks import try_lock
 with try_lock(pathlib.Path(sys.argv[1])) as is_ours:
     print(is_ours, flush=True)
     sys.stdin.read()

@@ -1,4 +1,4 @@
-"""One process at a time sends from an account.
+"""One process at a time sends from an account, or uses a client's folder.
 
 A lock of the operating system on an empty file: it ends with the process, however that
 ends, so nothing stale is ever left behind.
