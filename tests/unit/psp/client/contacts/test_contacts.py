@@ -1,6 +1,5 @@
 """The contact book: sealed, bounded, whole, and hard to fool."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,64 +8,21 @@ from hypothesis import strategies as st
 
 from psp.client.contacts import contacts as contacts_module
 from psp.client.contacts.contact import Contact, checked_name
-from psp.client.contacts.contact_file import MAX_BOOK_BYTES, ContactFile, decode_book
-from psp.client.contacts.contacts import ContactBook
+from psp.client.contacts.contact_file import MAX_BOOK_BYTES
 from psp.client.errors import (
     ChangedIdentityError,
-    ContactRevokedError,
     UnknownContactError,
     WordsDifferError,
     WrongNetworkError,
 )
 from psp.client.identities.identity import ClientIdentity
 from psp.crypto.blinding import PUBLIC_SECRET
-from psp.crypto.kdf import Label
 from psp.errors import ConfigError, DecodeError
 from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.ticket import ticket_id
 from psp.testing.clock import EPOCH
 from psp.testing.entropy import SeededEntropy
-from psp.wire.network import Network
-
-HERE = Network(31_337, bytes(range(20)))
-THERE = Network(1, bytes(20))
-
-
-def someone(name):
-    return ClientIdentity.generate(SeededEntropy(name), name)
-
-
-def book_of(folder, identity, *, seed="book"):
-    key = b"" if identity is None else identity.sealing_key(Label.CONTACT_BOOK)
-    file = ContactFile(folder / "contacts.json", key, HERE, SeededEntropy(seed))
-    return ContactBook(
-        file,
-        HERE,
-        identity,
-        entropy=SeededEntropy(f"{seed} of keys"),
-        unix_time=lambda: EPOCH,
-    )
-
-
-@pytest.fixture
-def alice():
-    return someone("alice")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    tmp_path.chmod(0o700)
-    return tmp_path
-
-
-@pytest.fixture
-def book(folder, alice):
-    return book_of(folder, alice)
-
-
-def card_of(name):
-    return someone(name).contact_card(HERE)
-
+from tests.unit.psp.client.contacts.rig import HERE, THERE, book_of, card_of, someone
 
 # -- adding
 
@@ -310,219 +266,6 @@ def test_nobody_takes_the_name_of_another(book):
         book.rename("carol", "Bob")
 
     assert len(book) == 2
-
-
-# -- revoking
-
-
-async def test_a_revoked_contact_is_gone_and_the_rest_get_fresh_cards(
-    book, folder, alice
-):
-    old = alice.discovery_secret
-    bobs = ContactCard.decode(book.invite("bob"))
-    carols = ContactCard.decode(book.invite("carol"))
-    book.add(card_of("dave"))
-
-    fresh = await book.revoke("bob")
-
-    assert "bob" not in book
-    assert book.ticket_holder(ticket_id(bobs.ticket_key)) is None
-    assert alice.discovery_secret not in {old, PUBLIC_SECRET}
-    assert set(fresh) == {"carol", "dave"}
-    card = ContactCard.decode(fresh["carol"])
-    assert card.secret == alice.discovery_secret
-    assert card.ticket_key == carols.ticket_key
-    assert not ContactCard.decode(fresh["dave"]).is_personal
-    # The key file still has the old secret: the book knows better.
-    restarted = ClientIdentity(alice.key, old, "alice")
-    book_of(folder, restarted)
-    assert restarted.discovery_secret == alice.discovery_secret
-
-
-async def test_a_new_secret_is_given_on_before_revoke_returns(book, alice):
-    book.add(card_of("bob"))
-    given = []
-
-    async def take(secret):
-        given.append((secret, "bob" in book))
-
-    book.on_new_secret = take
-    await book.revoke("bob")
-
-    assert [known for _, known in given] == [False]
-
-
-async def test_revoking_the_tickets_alone_keeps_the_secret(book, alice):
-    old = alice.discovery_secret
-    bobs = ContactCard.decode(book.invite("bob"))
-
-    assert await book.revoke("bob", rotate=False) == {}
-
-    assert alice.discovery_secret == old
-    assert book.ticket_holder(ticket_id(bobs.ticket_key)) is None
-
-
-async def test_a_public_user_has_no_secret_to_change(folder):
-    public = ClientIdentity(someone("alice").key, PUBLIC_SECRET, "alice")
-    book = book_of(folder, public)
-    book.invite("bob")
-
-    assert await book.revoke("bob") == {}
-    assert public.is_public
-
-
-async def test_a_host_on_keys_made_ahead_revokes_tickets_only(folder, alice):
-    class Delegated(ClientIdentity):
-        ends = EPOCH
-
-    book = book_of(folder, Delegated(alice.key, alice.discovery_secret, "alice"))
-    book.invite("bob")
-
-    with pytest.raises(ConfigError, match="delegate anew"):
-        await book.revoke("bob")
-    assert "bob" in book
-
-    await book.revoke("bob", rotate=False)
-    assert "bob" not in book
-
-
-async def test_keys_made_ahead_under_an_older_secret_are_refused(folder, alice):
-    class Delegated(ClientIdentity):
-        ends = EPOCH
-
-    old = alice.discovery_secret
-    book = book_of(folder, alice)
-    book.invite("bob")
-    await book.revoke("bob")
-
-    with pytest.raises(ConfigError, match="older discovery secret"):
-        book_of(folder, Delegated(alice.key, old, "alice"))
-    book_of(folder, Delegated(alice.key, alice.discovery_secret, "alice"))
-
-
-async def test_a_card_after_a_revocation_is_a_new_beginning(book):
-    bobs = ContactCard.decode(book.invite("bob"))
-    book.add(card_of("bob"))
-    book.verify("bob")
-    await book.revoke("bob")
-
-    book.add(card_of("mallory"), "bob")
-
-    assert not book.get("bob").is_verified
-    assert ContactCard.decode(book.invite("bob")).ticket_key != bobs.ticket_key
-
-
-async def test_what_is_under_way_about_a_revoked_contact_ends(book):
-    bob, carol = book.add(card_of("bob")), book.add(card_of("carol"))
-    about_bob, about_carol = [
-        asyncio.create_task(book.revocations.guard(who.identity, asyncio.Event().wait))
-        for who in (bob, carol)
-    ]
-    await asyncio.sleep(0)
-
-    await book.revoke("bob", rotate=False)
-
-    with pytest.raises(ContactRevokedError):
-        await about_bob
-    assert not about_carol.done()
-    about_carol.cancel()
-
-
-async def test_a_revocation_is_on_the_disk_before_anything_else(book, folder, alice):
-    book.add(card_of("bob"))
-
-    async def crash(_):
-        raise RuntimeError("power cut")
-
-    book.on_new_secret = crash
-    with pytest.raises(RuntimeError):
-        await book.revoke("bob")
-
-    old = alice.discovery_secret
-    restarted = ClientIdentity(alice.key, old, "alice")
-    assert len(book_of(folder, restarted)) == 0
-    assert restarted.discovery_secret != old
-
-
-# -- the file
-
-
-def test_a_change_that_the_disk_refuses_is_no_change(book, folder):
-    book.add(card_of("bob"))
-    folder.chmod(0o755)
-
-    with pytest.raises(ConfigError):
-        book.add(card_of("carol"))
-    with pytest.raises(ConfigError):
-        asyncio.run(book.revoke("bob"))
-
-    folder.chmod(0o700)
-    assert [contact.name for contact in book] == ["bob"]
-
-
-def test_damage_anywhere_is_a_clear_error(book, folder, alice):
-    book.add(card_of("bob"))
-    file = folder / "contacts.json"
-    data = file.read_bytes()
-
-    for place in range(0, len(data), 7):
-        file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with pytest.raises(ConfigError, match=r"contacts\.json"):
-            book_of(folder, alice)
-    for length in range(0, len(data), 11):
-        file.write_bytes(data[:length])
-        with pytest.raises(ConfigError, match=r"contacts\.json"):
-            book_of(folder, alice)
-
-
-def test_a_book_of_another_network_is_refused(folder, alice):
-    theirs = someone("bob").contact_card(THERE)
-    contact = Contact("bob", theirs, is_verified=False, added=EPOCH)
-    key = alice.sealing_key(Label.CONTACT_BOOK)
-    file = ContactFile(folder / "contacts.json", key, THERE, SeededEntropy("other"))
-    file.save({"bob": contact}, b"")
-
-    with pytest.raises(ConfigError, match="of another network"):
-        book_of(folder, alice)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-entries = st.fixed_dictionaries(
-    {},
-    optional={
-        "name": st.text(max_size=4) | json_values,
-        "card": st.just("") | st.just(card_of("bob").encode()) | json_values,
-        "verified": st.booleans() | json_values,
-        "added": st.integers() | json_values,
-        "ticket": st.just("") | st.just("ab" * 32) | json_values,
-    },
-)
-
-
-@given(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "contacts": st.lists(entries | json_values, max_size=3) | json_values,
-            "secret": st.just("cd" * 32) | json_values,
-        },
-    )
-)
-def test_any_state_is_a_book_or_a_decode_error(state):
-    try:
-        by_key, secret = decode_book(state, HERE)
-    except DecodeError:
-        return
-    assert len(secret) in {0, 32}
-    kept = {"contacts": [contact.encode() for contact in by_key.values()]}
-    assert decode_book(kept, HERE)[0] == by_key
 
 
 # -- without an identity
