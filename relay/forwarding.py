@@ -16,6 +16,7 @@ from psp.units import Monotonic
 from psp.wire.cell import HEADER
 from psp.wire.onion import BLOCK_SIZE, MESSAGE_HEADER_SIZE, Kind
 from relay.circuit_table import CircuitTable, RelayCircuit
+from relay.congestion import Congestion
 from relay.scheduler import Scheduler
 from relay.stats import RelayStats
 
@@ -36,12 +37,17 @@ class Forwarding:
     """
 
     def __init__(
-        self, table: CircuitTable, scheduler: Scheduler, stats: RelayStats
+        self,
+        table: CircuitTable,
+        scheduler: Scheduler,
+        congestion: Congestion,
+        stats: RelayStats,
     ) -> None:
         self.touched: dict[int, RelayCircuit] = {}
         self._table = table
         self._scheduler = scheduler
         self._is_limited = scheduler.is_limited
+        self._congestion = congestion
         self._stats = stats
         self._outs: dict[LinkId, list[bytes]] = {}
         self._dirty: list[LinkId | None] = []
@@ -76,6 +82,9 @@ class Forwarding:
         get = self._table.lanes(link).get
         dirty = self._dirty
         is_limited = self._is_limited
+        if self._congestion.is_active:
+            cells = self._congestion.admit(cells, get, now)
+        passed = self._congestion.pass_kind
         forward = backward = 0
         for cell in cells:
             lane = get(cell[:_HEAD])
@@ -94,7 +103,7 @@ class Forwarding:
                 forward += 1
             else:
                 kind = 0
-                sealed = lane.seal(b"\0" + cell[_HEAD : lane.end])
+                sealed = lane.seal(passed + cell[_HEAD : lane.end])
                 leaving = lane.head + sealed + lane.pad
                 backward += 1
             out = lane.out

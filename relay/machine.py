@@ -27,6 +27,7 @@ from psp.wire.relay_message import RelayCommand
 from relay.circuit_table import CircuitTable, RelayCircuit
 from relay.circuits import Circuits
 from relay.config import RelayConfig
+from relay.congestion import Congestion
 from relay.events import LinkDown, LinkUp, RelayEvent
 from relay.extending import Extending, NodeLookup
 from relay.forwarding import Forwarding
@@ -78,7 +79,10 @@ class RelayMachine:
         self.links = links
         self._table = CircuitTable()
         self._scheduler = Scheduler(self.config.bandwidth_bytes_per_s, self.stats)
-        self._forwarding = Forwarding(self._table, self._scheduler, self.stats)
+        self._congestion = Congestion()
+        self._forwarding = Forwarding(
+            self._table, self._scheduler, self._congestion, self.stats
+        )
         self._ends = LinkEnds(
             self.config, links, self.stats, node_id=node_id, entropy=entropy
         )
@@ -304,16 +308,7 @@ class RelayMachine:
 
     def status(self) -> dict[str, int]:
         """Return what an operator wants to see at a glance."""
-        stats = self.stats
-        return self.gauges() | {
-            "cells_forward": stats.cells_forward,
-            "cells_backward": stats.cells_backward,
-            "cells_spliced": stats.cells_spliced,
-            "circuits_created": stats.circuits_created,
-            "circuits_closed": stats.circuits_closed.total(),
-            "cookies_joined": stats.cookies_joined,
-            "hogs_killed": stats.hogs_killed,
-        }
+        return self.gauges() | self.stats.at_a_glance()
 
     def audit(self) -> bool:
         """Recompute everything that is kept twice; return whether it agrees."""

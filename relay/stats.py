@@ -68,3 +68,15 @@ class RelayStats:
     requests_refused: int = 0
     hops: HopStats = field(default_factory=HopStats)
     creates: CreateStats = field(default_factory=CreateStats)
+
+    def at_a_glance(self) -> dict[str, int]:
+        """Return what an operator wants to see first."""
+        return {
+            "cells_forward": self.cells_forward,
+            "cells_backward": self.cells_backward,
+            "cells_spliced": self.cells_spliced,
+            "circuits_created": self.circuits_created,
+            "circuits_closed": self.circuits_closed.total(),
+            "cookies_joined": self.cookies_joined,
+            "hogs_killed": self.hogs_killed,
+        }

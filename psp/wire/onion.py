@@ -34,10 +34,12 @@ class Kind(enum.IntFlag):
     EARLY = 0x02
     AUDIO = 0x04
     KEY_FRAME = 0x08
+    CONGESTED = 0x10
+    """Towards the origin only: the relay of this layer is behind."""
 
 
 KIND_MASK = 0x0F
-"""Bits that may be set."""
+"""Bits that may be set away from the origin."""
 
 
 def body_size(hop: int) -> int:

@@ -41,6 +41,8 @@ class BlockType(enum.IntEnum):
     PROBE = 4
     PROBE_ECHO = 5
     CLOSE = 6
+    AUDIO = 7
+    FEEDBACK = 8
 
 
 def pack_plain(kind: BlockType, content: bytes) -> bytes:
