@@ -36,7 +36,7 @@ from psp.netdoc.registration import RegistrationRefusal, RegistrationRefusedErro
 from psp.runtime.ports import CircuitPeer, CircuitPort, LinkPort, RefusedError
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import Reason
-from psp.wire.endpoint import Endpoint
+from psp.wire.endpoint import Endpoint, by_worker
 from psp.wire.presence import Published
 from psp.wire.relay_message import RelayCommand
 from psp.wire.watch import WatchStatus
@@ -229,7 +229,7 @@ class PresenceService:
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         record = self._registry.node(NodeId(self._identity.public))
-        return record.endpoints if record is not None else ()
+        return by_worker(record.endpoints)[0] if record is not None else ()
 
     # ---- records
 

@@ -20,7 +20,7 @@ from psp.link.machine import LinkMachine
 from psp.timers import Deadlines
 from psp.units import Monotonic
 from psp.wire.cell import Reason
-from psp.wire.endpoint import Endpoint
+from psp.wire.endpoint import Endpoint, by_worker
 from relay.circuit_table import CircuitTable, RelayCircuit, destroy_cell
 from relay.forwarding import Forwarding
 from relay.link_ends import LinkEnds
@@ -107,7 +107,7 @@ class Extending:
         reason = self._why_not(circuit, event)
         link = end = None
         if reason is None:
-            link = self._links.open(event.node_id, [event.endpoint], now)
+            link = self._open(event, now)
             end = self._ends.of(link, now)
             if end is not None and self.count_on(link) >= end.limit:
                 reason = Reason.RESOURCE_LIMIT
@@ -205,6 +205,13 @@ class Extending:
         if event.node_id in turning or event.endpoint not in node.endpoints:
             return Reason.REFUSED
         return Reason.REFUSED if circuit.partner is not None else None
+
+    def _open(self, event: ExtendRequested, now: Monotonic) -> LinkId:
+        """Return a link with the worker that is named; other workers do not count."""
+        endpoint, node = event.endpoint, self._node(event.node_id)
+        has_workers = node is not None and len(by_worker(node.endpoints)) > 1
+        port = endpoint.port if has_workers else None
+        return self._links.open(event.node_id, [endpoint], now, port=port)
 
     def _refuse(
         self, circuit: RelayCircuit, stream_id: int, reason: Reason, now: Monotonic

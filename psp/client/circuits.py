@@ -23,6 +23,7 @@ from psp.netdoc.node_record import NodeRecord
 from psp.path.selection import NoPathError, Path, PathSelector, Purpose
 from psp.units import Monotonic, Seconds, UnixTime
 from psp.wire.cell import Reason
+from psp.wire.endpoint import Endpoint
 
 MAX_SUSPECTS = 256
 _BUILD_TIMES = 32
@@ -78,6 +79,7 @@ class CircuitBuilder:
         purpose: Purpose,
         *,
         last: NodeId | None = None,
+        endpoint: Endpoint | None = None,
         avoid: Collection[NodeId] = (),
         second_guard: bool = False,
         length: int | None = None,
@@ -87,6 +89,7 @@ class CircuitBuilder:
         Args:
             purpose: What it is for; it must serve nothing else.
             last: The last hop, where it is given.
+            endpoint: Its endpoint, where somebody waits at that.
             avoid: Relays to leave out where possible.
             second_guard: Enter by the second guard: for hot spares.
             length: Hops, where it is not what the purpose asks for.
@@ -99,7 +102,7 @@ class CircuitBuilder:
         expires = self._context.registry.expires + CLOCK_TOLERANCE
         if self._context.unix_time() >= expires:
             raise RegistryExpiredError("the registry has expired; fetch a newer file")
-        wish = _Wish(purpose, last, frozenset(avoid), second_guard, length)
+        wish = _Wish(purpose, last, frozenset(avoid), second_guard, length, endpoint)
         race = _Race(self, wish)
         try:
             async with asyncio.timeout(self.config.within):
@@ -162,6 +165,7 @@ class CircuitBuilder:
                     self._context.entropy,
                     now,
                     last=wish.last,
+                    endpoint=wish.endpoint,
                     exclude=exclude,
                     avoid=wish.avoid,
                     length=wish.length,
@@ -208,6 +212,7 @@ class _Wish:
     avoid: frozenset[NodeId]
     second_guard: bool = False
     length: int | None = None
+    endpoint: Endpoint | None = None
 
 
 class _Race:

@@ -27,6 +27,10 @@ from psp.timers import Deadlines
 from psp.units import Monotonic
 from psp.wire.network import Network
 
+MAX_LINKS_FROM_PEER = 16
+"""Links that one relay may keep with us: one from each of its workers, as many as its
+record has endpoints. The oldest goes first."""
+
 
 class Session(NamedTuple):
     """Keys that carry a link's cells.
@@ -295,9 +299,16 @@ class Lifecycle:
         return session
 
     def _replace(self, newest: Link) -> None:
-        # A relay opens a second link only when it has lost the first.
+        # A relay opens a second link from one worker only when it has lost the first.
         if newest.peer is None:
             return
+        port, others = newest.address[1], []
         for link in self.table.with_peer(newest.peer):
-            if link is not newest and not link.is_initiator:
+            if link is newest or link.is_initiator:
+                continue
+            if link.address[1] == port:
                 self.bury(link, CloseReason.REPLACED)
+            else:
+                others.append(link)
+        for link in others[: max(0, len(others) + 1 - MAX_LINKS_FROM_PEER)]:
+            self.bury(link, CloseReason.REPLACED)

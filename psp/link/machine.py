@@ -86,7 +86,12 @@ class LinkMachine:
     # The owner's side.
 
     def open(
-        self, peer: NodeId, endpoints: Sequence[Endpoint], now: Monotonic
+        self,
+        peer: NodeId,
+        endpoints: Sequence[Endpoint],
+        now: Monotonic,
+        *,
+        port: int | None = None,
     ) -> LinkId:
         """Return a link to a relay at once; it may still have to come up.
 
@@ -97,6 +102,8 @@ class LinkMachine:
             peer: The relay.
             endpoints: Where it may be reached, 1 or more, in the order to try.
             now: The time.
+            port: Of the one worker of the relay to reach, if it has several: then all
+                endpoints are that worker's, and links with others do not count.
 
         Raises:
             LocalProtocolError: If there is no endpoint.
@@ -105,7 +112,7 @@ class LinkMachine:
         if not endpoints:
             raise LocalProtocolError("a link needs an endpoint")
         addresses = [endpoint.address for endpoint in endpoints]
-        link = self._life.table.best_with(peer)
+        link = self._life.table.best_with(peer, port)
         if link is None:
             return self._life.start(peer, addresses, now)
         if link.is_initiator:
@@ -146,9 +153,12 @@ class LinkMachine:
         link = self._life.table.get(link_id)
         return None if link is None else link.peer
 
-    def link_to(self, peer: NodeId) -> LinkId | None:
-        """Return the best link with a relay; it may be waiting for keys."""
-        link = self._life.table.best_with(peer)
+    def link_to(self, peer: NodeId, port: int | None = None) -> LinkId | None:
+        """Return the best link with a relay, or with its worker at a port.
+
+        It may be waiting for keys.
+        """
+        link = self._life.table.best_with(peer, port)
         return None if link is None else link.link_id
 
     def is_up(self, link_id: LinkId) -> bool:

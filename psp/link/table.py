@@ -59,14 +59,18 @@ class LinkTable:
         """Return the links with a relay, oldest first."""
         return [self._links[name] for name in self._by_peer.get(peer, ())]
 
-    def best_with(self, peer: NodeId) -> Link | None:
+    def best_with(self, peer: NodeId, port: int | None = None) -> Link | None:
         """Return the most useful link with a relay, the newest of several.
+
+        With a port, only links with its worker at that port count.
 
         One that is up and answers; else one that we began and that will come up, or
         again; never one that the peer began and does not answer on: it may be long
         before that is given up, and meanwhile we can begin another.
         """
         links = self.with_peer(peer)
+        if port is not None:
+            links = [link for link in links if link.address[1] == port]
         up = [link for link in links if link.is_good]
         best = up or [link for link in links if link.is_initiator]
         return best[-1] if best else None

@@ -36,7 +36,9 @@ from psp.path.constraints import Constraints
 from psp.path.guards import GuardSet
 from psp.path.layer2 import Layer2Guards
 from psp.path.weights import Wheel, known_fraction, node_weights
+from psp.path.workers import spread
 from psp.units import Monotonic, UnixTime
+from psp.wire.endpoint import Endpoint
 
 KNOWN_FRACTION = 0.60
 """Share of weighted paths that must be known before the first circuit (R-PATH-3), and
@@ -77,12 +79,18 @@ class Purpose(enum.Enum):
         """How many hops, unless the caller says otherwise."""
         return 4 if self in {Purpose.RENDEZVOUS_CALLEE, Purpose.WATCH} else 3
 
+    @property
+    def asks_services(self) -> bool:
+        """Whether the last hop does what only its node's first worker does."""
+        return self not in {Purpose.RENDEZVOUS_CALLER, Purpose.RENDEZVOUS_CALLEE}
+
 
 class NoPath(enum.StrEnum):
     """Why there is no path."""
 
     TOO_LITTLE_KNOWN = "less than 60 % of paths are known"
     UNKNOWN_LAST = "the last hop is not in the registry"
+    UNKNOWN_ENDPOINT = "the registry has another endpoint for the last hop"
     NO_LAST = "no relay may be the last hop"
     NO_GUARD = "no guard fits the last hop"
     NO_MIDDLE = "no relay fits between guard and last hop"
@@ -105,7 +113,8 @@ class Path:
     """A chosen path.
 
     Attributes:
-        hops: The guard first.
+        hops: The guard first, each with the endpoint to use first: of any worker, where
+            nothing else is said.
         overlaps: Nodes in it that are, or go together with, nodes that the caller
             wanted to avoid; empty where possible.
     """
@@ -205,6 +214,7 @@ class PathSelector:
         now: Monotonic,
         *,
         last: NodeId | None = None,
+        endpoint: Endpoint | None = None,
         exclude: Collection[NodeId] = (),
         avoid: Collection[NodeId] = (),
         length: int | None = None,
@@ -217,6 +227,7 @@ class PathSelector:
             entropy: For the draws.
             now: For guards that may not be tried yet.
             last: The last hop, where the purpose gives it; None draws one.
+            endpoint: The last hop's, where somebody waits there; any of its record's.
             exclude: Nodes that must not be in it, such as ones that just failed.
             avoid: Nodes to avoid if possible: the other leg's relays, for a hot spare.
                 A relay of the same operator, family or network counts as much.
@@ -235,13 +246,22 @@ class PathSelector:
             frozenset(exclude),
             tuple(self._nodes[key] for key in avoid if key in self._nodes),
         )
-        hops = self._choose(query, self._last_record(last), entropy, now)
+        fixed = self._last_record(last)
+        if endpoint and (fixed is None or endpoint not in fixed.endpoints):
+            raise NoPathError(NoPath.UNKNOWN_ENDPOINT)
+        hops = self._choose(query, fixed, entropy, now)
         overlaps = (
             node.node_id
             for node in hops
             if not self._constraints.allows(node, query.soft)
         )
-        return Path(hops, frozenset(overlaps))
+        spread_hops = spread(
+            hops,
+            entropy,
+            last_is_first_worker=purpose.asks_services,
+            last_endpoint=endpoint,
+        )
+        return Path(spread_hops, frozenset(overlaps))
 
     def _last_record(self, last: NodeId | None) -> NodeRecord | None:
         if last is None:

@@ -23,6 +23,7 @@ from psp.testing.entropy import SeededEntropy
 from psp.testing.hub import SimHub
 from psp.units import Seconds
 from psp.wire.cell import Reason
+from psp.wire.endpoint import Endpoint
 from psp.wire.relay_message import RelayCommand
 
 Answers = Callable[["MemoryClientCircuit", RelayCommand, bytes], Awaitable[bytes]]
@@ -119,6 +120,7 @@ class MemoryBuilder:
         opened: Every circuit so far.
         avoided: What each was to avoid.
         lengths: How many hops each was to have; None for the purpose's.
+        endpoints: The last hop's that each was to use; None for any.
         blamed: Circuits whose silence was looked into.
     """
 
@@ -127,6 +129,7 @@ class MemoryBuilder:
         self.opened: list[MemoryClientCircuit] = []
         self.avoided: list[frozenset[NodeId]] = []
         self.lengths: list[int | None] = []
+        self.endpoints: list[Endpoint | None] = []
         self.blamed: list[MemoryClientCircuit] = []
         self._registry = registry
         self._answers = answers
@@ -140,6 +143,7 @@ class MemoryBuilder:
         purpose: Purpose,
         *,
         last: NodeId | None = None,
+        endpoint: Endpoint | None = None,
         avoid: Collection[NodeId] = (),
         second_guard: bool = False,  # noqa: ARG002
         length: int | None = None,
@@ -152,6 +156,7 @@ class MemoryBuilder:
         await asyncio.sleep(0.2)
         self.avoided.append(frozenset(avoid))
         self.lengths.append(length)
+        self.endpoints.append(endpoint)
         nodes = self._registry.nodes()
         free = [node for node in nodes if node not in self.dead and node not in avoid]
         chosen = last if last is not None else (free or list(nodes))[0]

@@ -1,6 +1,7 @@
 """Endpoints: where a node can be reached, 24 bytes (SPEC.md section 5)."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -59,3 +60,16 @@ class Endpoint:
         if family == 6:
             return cls(str(ipaddress.IPv6Address(packed)), port)
         raise DecodeError(f"address family {family}")
+
+
+def by_worker(endpoints: Sequence[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:
+    """Return the endpoints of a node's record, one group for each of its workers.
+
+    A worker is known by its port, as in the link prologue; it may have it at several
+    addresses. Workers and endpoints keep the record's order: the first worker is the
+    one that runs the node's services.
+    """
+    groups: dict[int, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        groups.setdefault(endpoint.port, []).append(endpoint)
+    return tuple(map(tuple, groups.values()))

@@ -270,6 +270,7 @@ class Calls:
         circuit = await self._circuits.open(
             Purpose.RENDEZVOUS_CALLEE,
             last=introduction.rendezvous,
+            endpoint=introduction.endpoint,
             length=_hops(ring),
         )
         try:

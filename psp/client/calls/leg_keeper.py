@@ -30,6 +30,7 @@ from psp.netdoc.node_record import NodeRecord
 from psp.path.selection import Purpose
 from psp.units import Seconds
 from psp.wire.cell import Reason
+from psp.wire.endpoint import Endpoint
 from psp.wire.relay_message import RelayCommand
 from psp.wire.session_block import LegAction, LegMessage
 
@@ -134,6 +135,7 @@ class LegKeeper:
         circuit = await self.circuits.open(
             Purpose.RENDEZVOUS_CALLER,
             last=NodeId(reserve.node_id),
+            endpoint=Endpoint.decode(reserve.endpoint),
             avoid=self._relays_in_use(),
             second_guard=second_guard,
         )
@@ -157,6 +159,7 @@ class LegKeeper:
         circuit = await self.circuits.open(
             Purpose.RENDEZVOUS_CALLEE,
             last=NodeId(message.node_id),
+            endpoint=Endpoint.decode(message.endpoint),
             avoid=self._relays_in_use(),
             second_guard=second_guard,
             length=self.callee_hops,

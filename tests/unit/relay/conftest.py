@@ -53,13 +53,18 @@ def new_relay(
     config: RelayConfig,
     unix_time: Callable[[], float],
 ) -> tuple[RelayMachine, NodeRecord, bytes]:
-    """Make a relay and register it in ``nodes``."""
+    """Make a relay and register it in ``nodes``; or one more worker of one."""
     entropy = SeededEntropy(f"relay {seed}")
     identity = SigningKey.generate(entropy)
     node_id = NodeId(identity.public)
     onion_private = x25519_generate(entropy)
-    record = NodeRecord(node_id, x25519_public(onion_private), (endpoint,), bytes(20))
+    known = nodes.get(node_id)
+    endpoints = () if known is None else known.endpoints
+    record = NodeRecord(
+        node_id, x25519_public(onion_private), (*endpoints, endpoint), bytes(20)
+    )
     nodes[node_id] = record
+    entropy = entropy.child(f"worker {len(endpoints)}") if endpoints else entropy
 
     def peer_of_static(static: bytes) -> NodeId | None:
         return {link_public(known): known for known in nodes}.get(static)
@@ -116,6 +121,22 @@ class RelayRig:
         relay = RigRelay(machine, record, onion_private)
         self.net.add(record.endpoints[0].address, machine, relay.events.append)
         return relay
+
+    def add_worker(self, number: int, config: RelayConfig | None = None) -> RigRelay:
+        """Start one more worker of a relay; its record names the endpoint then."""
+        relay = self.relays[number]
+        last = relay.record.endpoints[-1]
+        machine, record, onion_private = new_relay(
+            f"{self.seed}/{number}",
+            Endpoint(last.host, last.port + 1),
+            self.nodes,
+            config or RelayConfig(neighbours=0),
+            lambda: UNIX_TIME + self.now,
+        )
+        relay.record = record
+        worker = RigRelay(machine, record, onion_private)
+        self.net.add(record.endpoints[-1].address, machine, worker.events.append)
+        return worker
 
     def client(self) -> OriginClient:
         number = len(self.clients)

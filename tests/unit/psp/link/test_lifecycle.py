@@ -6,6 +6,7 @@ import pytest
 
 from psp.link.config import HARD_KEY_AGE, LinkConfig
 from psp.link.events import CloseReason
+from psp.link.lifecycle import MAX_LINKS_FROM_PEER
 from psp.testing.links import Host, LinkWire, Packet, cell_number, circuit_cell
 from psp.wire.packet import PacketType
 
@@ -13,6 +14,7 @@ CLIENT = ("192.0.2.1", 40_000)
 RELAY = ("198.51.100.1", 443)
 OTHER = ("198.51.100.2", 443)
 THIRD = ("198.51.100.3", 443)
+WORKER = ("198.51.100.2", 444)
 
 
 def connected(
@@ -253,6 +255,59 @@ def test_a_relay_that_restarted_replaces_its_link() -> None:
     assert (closed.link, closed.reason) == (relay.opened[0].link, CloseReason.REPLACED)
     assert restarted.node_id is not None
     assert relay.machine.link_to(restarted.node_id) == relay.opened[1].link
+
+
+def test_workers_of_one_relay_keep_a_link_each() -> None:
+    wire = LinkWire()
+    relay = wire.relay(RELAY)
+    first, second = (
+        wire.relay(address, name="one relay") for address in (OTHER, WORKER)
+    )
+    for worker in (first, second):
+        wire.open(worker, relay)
+        wire.run(1)
+    assert first.node_id is not None
+
+    assert first.node_id == second.node_id
+    assert relay.closed == []
+    for worker, link in zip((first, second), relay.opened, strict=True):
+        port = worker.address[1]
+        assert relay.machine.link_to(first.node_id, port) == link.link
+
+
+def test_a_link_to_one_worker_is_not_taken_for_another() -> None:
+    wire = LinkWire()
+    relay, first, second = (
+        wire.relay(RELAY),
+        wire.relay(OTHER, name="one relay"),
+        wire.relay(WORKER, name="one relay"),
+    )
+    assert first.node_id is not None
+
+    to_first, to_second, again = (
+        relay.machine.open(
+            first.node_id, [worker.endpoint], wire.now, port=worker.address[1]
+        )
+        for worker in (first, second, first)
+    )
+    for link, number in ((to_first, 1), (to_second, 2)):
+        wire.send(relay, link, [circuit_cell(number)])
+    wire.run(1)
+
+    assert to_first == again != to_second
+    assert (numbers(first), numbers(second)) == ([1], [2])
+
+
+def test_a_relay_has_a_link_for_each_worker_it_may_have_and_no_more() -> None:
+    wire = LinkWire()
+    relay = wire.relay(RELAY)
+    for number in range(MAX_LINKS_FROM_PEER + 1):
+        worker = wire.relay((OTHER[0], 1000 + number), name="one relay")
+        wire.open(worker, relay)
+        wire.run(1)
+
+    [closed] = relay.closed
+    assert (closed.link, closed.reason) == (relay.opened[0].link, CloseReason.REPLACED)
 
 
 def test_a_relay_calls_back_one_that_died_on_its_own_link() -> None:

@@ -14,13 +14,13 @@ from psp.units import Monotonic
 PEER = NodeId(bytes(32))
 
 
-def link(table: LinkTable, peer: NodeId | None) -> Link:
+def link(table: LinkTable, peer: NodeId | None, port: int = 1) -> Link:
     made = Link(
         table.new_id(),
         peer=peer,
         is_initiator=peer is not None,
         is_client=peer is None,
-        endpoints=[("192.0.2.1", 1)],
+        endpoints=[("192.0.2.1", port)],
         config=LinkConfig(),
         entropy=SeededEntropy(1),
         stats=LinkStats(),
@@ -43,6 +43,16 @@ def test_a_link_is_found_until_it_is_removed() -> None:
     assert table.with_peer(PEER) == []
     assert table.best_with(PEER) is None
     assert len(table) == 1
+
+
+def test_a_link_with_one_worker_is_found_by_its_port():
+    table = LinkTable()
+    first, second = link(table, PEER, 443), link(table, PEER, 444)
+
+    assert table.best_with(PEER) is second
+    assert table.best_with(PEER, 443) is first
+    assert table.best_with(PEER, 444) is second
+    assert table.best_with(PEER, 445) is None
 
 
 def test_a_name_is_never_used_twice() -> None:

@@ -350,3 +350,55 @@ def test_before_any_registry_there_is_no_path():
 
     with pytest.raises(NoPathError):
         chooser.choose_path(Purpose.REGISTRATION, SeededEntropy(1), NOW)
+
+
+def two_workers():
+    return {
+        key: NodeRecord(
+            key,
+            record.onion_key,
+            (*record.endpoints, Endpoint("127.0.0.1", record.endpoints[0].port + 500)),
+            record.operator,
+        )
+        for key, record in LOOPBACK.items()
+    }
+
+
+@pytest.mark.parametrize("purpose", DRAWN)
+def test_services_are_at_the_first_worker_and_rendezvous_at_any(purpose):
+    nodes = two_workers()
+    chooser = selector(nodes, 1, Constraints(subnet_rule=False))
+    entropy = SeededEntropy(5)
+    hops = [chooser.choose_path(purpose, entropy, NOW).hops for _ in range(60)]
+
+    def workers(position):
+        return {
+            nodes[path[position].node_id].endpoints.index(path[position].endpoints[0])
+            for path in hops
+        }
+
+    expected = {0} if purpose is Purpose.REGISTRATION else {0, 1}
+    assert workers(-1) == expected
+    assert workers(0) == workers(1) == {0, 1}
+
+
+def test_a_last_hop_is_met_at_the_endpoint_that_is_named_if_it_has_it():
+    nodes = two_workers()
+    chooser = selector(nodes, 1, Constraints(subnet_rule=False))
+    last, other = list(nodes)[:2]
+
+    def choose(endpoint, node_id):
+        return chooser.choose_path(
+            Purpose.RENDEZVOUS_CALLEE,
+            SeededEntropy(6),
+            NOW,
+            last=node_id,
+            endpoint=endpoint,
+        )
+
+    second = nodes[last].endpoints[1]
+    assert choose(second, last).hops[-1].endpoints[0] == second
+    for node_id in (other, None):
+        with pytest.raises(NoPathError) as caught:
+            choose(second, node_id)
+        assert caught.value.reason is NoPath.UNKNOWN_ENDPOINT

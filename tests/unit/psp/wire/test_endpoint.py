@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psp.errors import DecodeError, LocalProtocolError
-from psp.wire.endpoint import ENDPOINT_SIZE, Endpoint
+from psp.wire.endpoint import ENDPOINT_SIZE, Endpoint, by_worker
 
 endpoints = st.builds(Endpoint, st.ip_addresses().map(str), st.integers(1, 65535))
 
@@ -45,3 +45,15 @@ def test_a_port_out_of_range_is_refused(port):
 
 def test_the_address_is_what_sockets_take():
     assert Endpoint("::1", 9).address == ("::1", 9)
+
+
+def test_a_worker_is_all_endpoints_of_one_port_and_order_is_kept():
+    first, second, both = (
+        Endpoint("192.0.2.1", 443),
+        Endpoint("192.0.2.1", 444),
+        Endpoint("2001:db8::1", 443),
+    )
+
+    assert by_worker((first, second, both)) == ((first, both), (second,))
+    assert by_worker((second, first)) == ((second,), (first,))
+    assert by_worker(()) == ()

@@ -425,6 +425,18 @@ def test_a_contact_is_built_to_with_three_hops_and_a_stranger_with_four():
     assert simulate(main) == (["bob", None], [3, None])
 
 
+def test_a_caller_is_met_at_the_endpoint_that_the_introduction_names():
+    async def main(rig: Rig):
+        await rig.ring(rig.registration())
+        call = await rig.calls.ringing.next()
+        with pytest.raises(UnreachableError):
+            await call.answer()
+        where = rig.registry.nodes()[RENDEZVOUS].endpoints[0]
+        return rig.builder.endpoints == [where]
+
+    assert simulate(main)
+
+
 @pytest.mark.parametrize(
     "change",
     [
