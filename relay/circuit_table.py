@@ -116,6 +116,7 @@ class RelayCircuit:
         was_joined: Whether it ever had a partner.
         block_pad: Zeros after a session block in a message of this hop.
         created: When.
+        granted: Bandwidth promised to it, in kbit/s each way; 0 if it asked for none.
         seen: Cells seen when `quiet_for` last looked.
         quiet_since: When that number last changed.
     """
@@ -126,6 +127,7 @@ class RelayCircuit:
         "block_pad",
         "created",
         "forward",
+        "granted",
         "hop",
         "key",
         "next",
@@ -145,6 +147,8 @@ class RelayCircuit:
         previous: LinkId,
         previous_id: CircuitId,
         now: Monotonic,
+        *,
+        granted: int = 0,
     ) -> None:
         self.key = key
         self.hop = hop
@@ -156,6 +160,7 @@ class RelayCircuit:
         self.was_joined = False
         self.block_pad = BLOCK_PADDING[hop.hop]
         self.created = now
+        self.granted = granted
         self.seen = 0
         self.quiet_since = now
         self._sealed_before = hop.sealing.counter

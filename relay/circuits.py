@@ -17,13 +17,14 @@ in `ended` for the machine to do the rest.
 
 from collections.abc import Sequence
 
-from psp.circuit.admission import accept
+from psp.circuit.admission import accept, read_handshake
 from psp.circuit.create import CreateReceived
 from psp.entropy import Entropy
 from psp.errors import RemoteProtocolError
 from psp.ids import CircuitId, LinkId, NodeId
 from psp.units import Monotonic
 from psp.wire.cell import Reason
+from relay.bandwidth_budget import BandwidthBudget
 from relay.circuit_table import CircuitTable, RelayCircuit, destroy_cell
 from relay.extending import Extending
 from relay.forwarding import Forwarding
@@ -42,6 +43,7 @@ class Circuits:
     Attributes:
         ended: Circuits that ended, the reason, and the next link; for the machine.
         may_admit: Whether memory allows new circuits; kept up to date by the machine.
+        budget: What is promised to circuits.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class Circuits:
         forwarding: Forwarding,
         stats: RelayStats,
         *,
+        budget: BandwidthBudget,
         node_id: NodeId,
         onion_privates: Sequence[bytes],
         entropy: Entropy,
     ) -> None:
         self.ended: list[tuple[RelayCircuit, Reason, LinkId | None]] = []
         self.may_admit = True
+        self.budget = budget
         self._ends = ends
         self._extending = extending
         self._table = table
@@ -128,6 +132,7 @@ class Circuits:
         following = circuit.next
         self._cut(circuit, now, tell=reason)
         self._table.remove(circuit)
+        self.budget.release(circuit)
         self._ends.release(circuit.previous, circuit.previous_id, now)
         if tell_previous:
             self.tell_destroyed(circuit.previous, circuit.previous_id, reason)
@@ -148,6 +153,10 @@ class Circuits:
         self._forwarding.forget_link(link)
         self._ends.forget(link)
         return len(lanes) + pending
+
+    def audit(self) -> bool:
+        """Whether exactly what open circuits were granted is held for them."""
+        return self.budget.agrees_with(self._table)
 
     def tell_destroyed(
         self, link: LinkId, circuit_id: CircuitId, reason: Reason
@@ -182,10 +191,17 @@ class Circuits:
     ) -> RelayCircuit | None:
         circuit_id = received.circuit_id
         try:
+            handshake = read_handshake(
+                received, node_id=self._node_id, onion_privates=self._onion_privates
+            )
+            granted = self.budget.offer(handshake.bandwidth)
+            if granted is None:
+                self._refuse(link, end, circuit_id, Reason.BANDWIDTH)
+                return None
             hop, reply = accept(
                 received,
-                node_id=self._node_id,
-                onion_privates=self._onion_privates,
+                handshake,
+                granted,
                 entropy=self._entropy,
                 stats=self._stats.hops,
                 now=now,
@@ -194,8 +210,9 @@ class Circuits:
             self._refuse(link, end, circuit_id, Reason.PROTOCOL)
             return None
         self._keys += 1
-        circuit = RelayCircuit(self._keys, hop, link, circuit_id, now)
+        circuit = RelayCircuit(self._keys, hop, link, circuit_id, now, granted=granted)
         self._table.add(circuit, self._forwarding.out(link))
+        self.budget.hold(circuit)
         end.creates.answer(circuit_id, reply, now)
         self._stats.circuits_created += 1
         return circuit

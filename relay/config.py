@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 from psp.errors import ConfigError
 from psp.units import Seconds
+from psp.wire.cell import CELL_SIZE
+from psp.wire.packet import PACKET_SIZE
+
+MIN_MEDIA_KBIT_PER_S = 480
+"""50 cells a second, one voice flow: a relay with less could carry no call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,10 @@ class RelayConfig:
             circuits above 75 %, hogs are closed above 90 % until below 80 %.
         bandwidth_bytes_per_s: Limit on what goes out, whole packets counted; 0 = none,
             and then nothing is queued at all.
+        media_kbit_per_s: What circuits of calls may be promised together, each way; a
+            circuit for which less is left than it needs is refused, and its client goes
+            elsewhere. 0 = half of ``bandwidth_bytes_per_s``, as cells leave both ways;
+            without that limit either, all is granted while the relay keeps up.
         neighbours: Standing links to the virtual neighbourhood.
         idle_link: A link that is not a neighbour's and carries no circuit is closed
             after this time.
@@ -42,6 +51,7 @@ class RelayConfig:
     create_burst: int = 90
     max_mem_bytes: int = 256 << 20
     bandwidth_bytes_per_s: int = 0
+    media_kbit_per_s: int = 0
     neighbours: int = 4
     idle_link: Seconds = Seconds(180.0)
     idle_circuit: Seconds = Seconds(900.0)
@@ -57,6 +67,16 @@ class RelayConfig:
                 f"bandwidth_bytes_per_s = {self.bandwidth_bytes_per_s}: a relay needs "
                 "at least 125000 (1 Mbit/s); use 0 for no limit"
             )
+        if self.media_kbit_per_s and self.media_kbit_per_s < MIN_MEDIA_KBIT_PER_S:
+            raise ConfigError(
+                f"media_kbit_per_s = {self.media_kbit_per_s}: one voice call takes "
+                f"{MIN_MEDIA_KBIT_PER_S}; use that or more, or 0"
+            )
+        if 0 < self._half_of_bandwidth < self.media_kbit_per_s:
+            raise ConfigError(
+                f"media_kbit_per_s = {self.media_kbit_per_s}: bandwidth_bytes_per_s "
+                f"leaves {self._half_of_bandwidth}, as cells leave both ways"
+            )
         if self.max_mem_bytes < 1 << 20:
             raise ConfigError(
                 f"max_mem_bytes = {self.max_mem_bytes}: use at least 1048576 (1 MiB)"
@@ -64,3 +84,13 @@ class RelayConfig:
         for name in ("client_circuits", "relay_circuits", "create_burst"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)}: use at least 1")
+
+    @property
+    def media_budget(self) -> int:
+        """What circuits may be promised together, in kbit/s each way; 0 = no limit."""
+        return self.media_kbit_per_s or self._half_of_bandwidth
+
+    @property
+    def _half_of_bandwidth(self) -> int:
+        packets = self.bandwidth_bytes_per_s / PACKET_SIZE / 2
+        return int(packets * CELL_SIZE * 8 / 1000)

@@ -24,6 +24,7 @@ from psp.sansio import Address, Train
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import HEADER, CellCommand, Reason
 from psp.wire.relay_message import RelayCommand
+from relay.bandwidth_budget import BandwidthBudget
 from relay.circuit_table import CircuitTable, RelayCircuit
 from relay.circuits import Circuits
 from relay.config import RelayConfig
@@ -101,6 +102,7 @@ class RelayMachine:
             self._table,
             self._forwarding,
             self.stats,
+            budget=BandwidthBudget(self.config.media_budget, self._congestion),
             node_id=node_id,
             onion_privates=onion_privates,
             entropy=entropy,
@@ -304,6 +306,7 @@ class RelayMachine:
             "requests_open": self._requests.size + self._services.size,
             "memory_used_bytes": self.memory_used(),
             "neighbours": len(self._mesh.neighbours),
+            "media_granted_kbit_per_s": self._circuits.budget.granted,
         }
 
     def status(self) -> dict[str, int]:
@@ -316,6 +319,7 @@ class RelayMachine:
             part.audit()
             for part in (
                 self._table,
+                self._circuits,
                 self._forwarding,
                 self._extending,
                 self._scheduler,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from psp.bandwidth import NO_BANDWIDTH, Bandwidth
 from psp.circuit.create import Creation
 from psp.crypto.circuit_handshake import ClientHandshake, HopKeys
 from psp.entropy import Entropy
@@ -21,12 +22,15 @@ class HopSpec:
     Attributes:
         node_id: Its identity.
         onion_key: Its X25519 onion key, 32 bytes.
-        endpoints: Where it can be reached; the first one goes into EXTEND.
+        endpoints: Where it can be reached; the first one goes into EXTEND: of
+            the worker that is to run the circuit.
+        bandwidth: What to ask it for.
     """
 
     node_id: NodeId
     onion_key: bytes
     endpoints: tuple[Endpoint, ...]
+    bandwidth: Bandwidth = NO_BANDWIDTH
 
 
 class Building:
@@ -36,9 +40,10 @@ class Building:
         path: The relays wanted, hop 1 first.
         begun: When building, or extending, began.
         creation: The CREATE exchange with hop 1.
+        granted: What the hop that answered last grants, in kbit/s.
     """
 
-    __slots__ = ("_entropy", "_handshake", "begun", "creation", "path")
+    __slots__ = ("_entropy", "_handshake", "begun", "creation", "granted", "path")
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Building:
             raise LocalProtocolError(f"path of {len(path)} hops")
         self.path = list(path)
         self.begun = now
+        self.granted = 0
         self._entropy = entropy
         handshake = self._shake(1)
         self._handshake: ClientHandshake | None = handshake
@@ -77,10 +83,14 @@ class Building:
         handshake, self._handshake = self._handshake, None
         if handshake is None:
             raise RemoteProtocolError("no handshake is under way")
-        return handshake.finish(reply)
+        keys = handshake.finish(reply)
+        self.granted = handshake.granted
+        return keys
 
     def _shake(self, hop: int) -> ClientHandshake:
         spec = self.path[hop - 1]
         if not spec.endpoints:
             raise LocalProtocolError(f"no endpoint for hop {hop}")
-        return ClientHandshake(spec.node_id, spec.onion_key, hop, self._entropy)
+        return ClientHandshake(
+            spec.node_id, spec.onion_key, hop, self._entropy, spec.bandwidth
+        )

@@ -81,9 +81,11 @@ class HopAdded:
 
     Attributes:
         hop: Its index.
+        granted: What it grants of the bandwidth asked for, in kbit/s.
     """
 
     hop: int
+    granted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

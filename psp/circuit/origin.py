@@ -356,7 +356,7 @@ class OriginCircuit:
 
     def _add_hop(self, reply: bytes, now: Monotonic) -> None:
         hop = self._hops.add(self._building.finish(reply))
-        self._events.append(events.HopAdded(hop))
+        self._events.append(events.HopAdded(hop, self._building.granted))
         if hop < len(self._building.path):
             self._move(OriginMove.HOP_ADDED)
             self._extend(now)

@@ -7,7 +7,10 @@ ephemeral keys, ``ek`` and ``ct`` the client's encapsulation key and its ciphert
     client  node id 32 | B 32 | X 32 | ek 1,184 | AES-256-GCM(extensions 16) 32 | mac 32
     relay   Y 32 | ct 1,088 | AES-256-GCM(extensions 16) 32 | mac 32
 
-Derivations, P being the protocol id, ``Label.CIRCUIT``::
+    client extensions   hop 1 | version 1 | min 2 | wanted 2 | reserved 10
+    relay extensions    granted 2 | reserved 14
+
+The rates are in units of 8 kbit/s (`psp.bandwidth`). Derivations, P being the protocol id, ``Label.CIRCUIT``::
 
     t1 = SHA-256(P | node id | B | X | ek)
     client extension key 32 | client mac key 32 = HKDF(x.B, salt t1)
@@ -25,9 +28,11 @@ Every field has a fixed size, so joined fields cannot shift. Each extension key 
 once, under nonce zero. Any failure is a `HandshakeError`; relays answer none (R-CIR-2).
 """
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from psp.bandwidth import NO_BANDWIDTH, UNIT_KBIT_PER_S, Bandwidth
 from psp.crypto.kdf import Direction, Label, LayerKeys, layer_keys
 from psp.crypto.primitives import (
     KEM_CIPHERTEXT_SIZE,
@@ -63,6 +68,8 @@ _RELAY_FIELDS_END = KEY_SIZE + KEM_CIPHERTEXT_SIZE
 _RELAY_MAC_AT = _RELAY_FIELDS_END + EXTENSIONS_SIZE + TAG_SIZE
 _NONCE = bytes(12)
 _START_SIZE = 4
+_CLIENT_EXTENSIONS = struct.Struct("!BBHH10s")
+_RELAY_EXTENSIONS = struct.Struct("!H14s")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,15 +97,13 @@ class Answer:
     Attributes:
         reply: The relay handshake, 1,184 bytes.
         keys: What the two now share.
-        hop: Which hop of its circuit the client says we are, 1 … 4.
     """
 
     reply: bytes
     keys: HopKeys
-    hop: int
 
     def __repr__(self) -> str:
-        return f"Answer(hop={self.hop}, [scrubbed])"
+        return "Answer([scrubbed])"
 
 
 class ClientHandshake:
@@ -106,12 +111,18 @@ class ClientHandshake:
 
     Attributes:
         message: The client handshake, 1,344 bytes; the same bytes when sent again.
+        granted: What the relay granted, in kbit/s; 0 until then.
     """
 
-    __slots__ = ("_kem", "_onion_key", "_private", "_shared", "message")
+    __slots__ = ("_asked", "_kem", "_private", "_shared", "granted", "message")
 
     def __init__(
-        self, node_id: bytes, onion_key: bytes, hop: int, entropy: Entropy
+        self,
+        node_id: bytes,
+        onion_key: bytes,
+        hop: int,
+        entropy: Entropy,
+        bandwidth: Bandwidth = NO_BANDWIDTH,
     ) -> None:
         """Begin.
 
@@ -120,6 +131,7 @@ class ClientHandshake:
             onion_key: Its X25519 onion key, 32 bytes.
             hop: Its place in the circuit, 1 … 4.
             entropy: Gives ``x`` and the ML-KEM seed.
+            bandwidth: What to ask the relay for.
 
         Raises:
             HandshakeError: If ``onion_key`` is of low order.
@@ -132,7 +144,9 @@ class ClientHandshake:
         self._kem = kem_generate(entropy)
         self._shared = self._private.exchange(onion_key)
         fields = node_id + onion_key + self._private.public + self._kem.public
-        extensions = bytes((hop, VERSION)).ljust(EXTENSIONS_SIZE, b"\0")
+        self.granted = 0
+        self._asked = bandwidth.units
+        extensions = _CLIENT_EXTENSIONS.pack(hop, VERSION, *self._asked, b"")
         extension_key, mac_key = _client_keys(self._shared, fields)
         body = fields + aes_gcm(extension_key).encrypt(_NONCE, extensions, None)
         self.message = body + hmac_sha256(mac_key, body)
@@ -141,7 +155,8 @@ class ClientHandshake:
         """Return the keys if ``reply`` is the relay's; may be asked again if it is not.
 
         Raises:
-            HandshakeError: If anybody else wrote or changed ``reply``.
+            HandshakeError: If anybody else wrote or changed ``reply``, or the relay
+                grants less or more than was asked for.
         """
         if len(reply) != RELAY_HANDSHAKE_SIZE:
             raise HandshakeError(f"a relay handshake has not {len(reply)} bytes")
@@ -156,57 +171,86 @@ class ClientHandshake:
         keys, mac = schedule.finish(sealed)
         if not equal(mac, reply[_RELAY_MAC_AT:]):
             raise HandshakeError("the relay's mac is wrong")
-        if any(_open_extensions(schedule.extension_key, sealed)):
+        granted, reserved = _RELAY_EXTENSIONS.unpack(
+            _open_extensions(schedule.extension_key, sealed)
+        )
+        if any(reserved):
             raise HandshakeError("reserved relay extensions are not zero")
+        least, wanted = self._asked
+        if not least <= granted <= wanted:
+            raise HandshakeError(f"granted {granted}, asked for {least} … {wanted}")
+        self.granted = granted * UNIT_KBIT_PER_S
         return keys
 
     def __repr__(self) -> str:
         return "ClientHandshake([scrubbed])"
 
 
-def answer(
-    message: bytes,
-    *,
-    node_id: bytes,
-    onion_privates: Sequence[bytes],
-    entropy: Entropy,
-) -> Answer:
-    """Answer a client handshake.
+class RelayHandshake:
+    """The relay's half: read what a client sent, then `answer` it.
 
-    Args:
-        message: What the client sent.
-        node_id: Our Ed25519 identity.
-        onion_privates: Our X25519 onion keys, current first, then those still accepted
-            (R-CIR-5).
-        entropy: Gives ``y``.
-
-    Raises:
-        HandshakeError: If the message is not for us, damaged, forged or malformed.
+    Attributes:
+        hop: Which hop of its circuit the client says we are, 1 … 4.
+        bandwidth: What it asks for.
     """
-    if len(message) != CLIENT_HANDSHAKE_SIZE:
-        raise HandshakeError(f"a client handshake has not {len(message)} bytes")
-    if message[:KEY_SIZE] != node_id:
-        raise HandshakeError("the handshake is for another node")
-    onion_key = _find_key(message[KEY_SIZE : 2 * KEY_SIZE], onion_privates)
-    public = message[2 * KEY_SIZE : _KEYS_END]
-    shared = onion_key.exchange(public)
-    extension_key, mac_key = _client_keys(shared, message[:_CLIENT_FIELDS_END])
-    mac = hmac_sha256(mac_key, message[:_CLIENT_MAC_AT])
-    if not equal(mac, message[_CLIENT_MAC_AT:]):
-        raise HandshakeError("the client's mac is wrong")
-    sealed = message[_CLIENT_FIELDS_END:_CLIENT_MAC_AT]
-    hop = _read_client_extensions(_open_extensions(extension_key, sealed))
 
-    ciphertext, kem_secret = kem_encapsulate(message[_KEYS_END:_CLIENT_FIELDS_END])
-    ephemeral = X25519Key(x25519_generate(entropy))
-    fields = ephemeral.public + ciphertext
-    secret = shared + ephemeral.exchange(public) + kem_secret
-    schedule = _Schedule(secret, message, fields)
-    sealed = aes_gcm(schedule.extension_key).encrypt(
-        _NONCE, bytes(EXTENSIONS_SIZE), None
-    )
-    keys, mac = schedule.finish(sealed)
-    return Answer(fields + sealed + mac, keys, hop)
+    __slots__ = ("_message", "_shared", "bandwidth", "hop")
+
+    def __init__(
+        self, message: bytes, *, node_id: bytes, onion_privates: Sequence[bytes]
+    ) -> None:
+        """Read a client handshake.
+
+        Args:
+            message: What the client sent.
+            node_id: Our Ed25519 identity.
+            onion_privates: Our X25519 onion keys, current first, then those still
+                accepted (R-CIR-5).
+
+        Raises:
+            HandshakeError: If the message is not for us, damaged, forged or malformed.
+        """
+        if len(message) != CLIENT_HANDSHAKE_SIZE:
+            raise HandshakeError(f"a client handshake has not {len(message)} bytes")
+        if message[:KEY_SIZE] != node_id:
+            raise HandshakeError("the handshake is for another node")
+        onion_key = _find_key(message[KEY_SIZE : 2 * KEY_SIZE], onion_privates)
+        self._shared = onion_key.exchange(message[2 * KEY_SIZE : _KEYS_END])
+        self._message = message
+        extension_key, mac_key = _client_keys(
+            self._shared, message[:_CLIENT_FIELDS_END]
+        )
+        mac = hmac_sha256(mac_key, message[:_CLIENT_MAC_AT])
+        if not equal(mac, message[_CLIENT_MAC_AT:]):
+            raise HandshakeError("the client's mac is wrong")
+        sealed = message[_CLIENT_FIELDS_END:_CLIENT_MAC_AT]
+        self.hop, self.bandwidth = _read_client_extensions(
+            _open_extensions(extension_key, sealed)
+        )
+
+    def answer(self, granted: int, entropy: Entropy) -> Answer:
+        """Answer the client.
+
+        Args:
+            granted: What it gets, in kbit/s, a multiple of 8 within what it asks for.
+            entropy: Gives ``y``.
+
+        Raises:
+            HandshakeError: If its ML-KEM key is malformed.
+        """
+        message = self._message
+        ciphertext, kem_secret = kem_encapsulate(message[_KEYS_END:_CLIENT_FIELDS_END])
+        ephemeral = X25519Key(x25519_generate(entropy))
+        exchanged = ephemeral.exchange(message[2 * KEY_SIZE : _KEYS_END])
+        fields = ephemeral.public + ciphertext
+        schedule = _Schedule(self._shared + exchanged + kem_secret, message, fields)
+        extensions = _RELAY_EXTENSIONS.pack(granted // UNIT_KBIT_PER_S, b"")
+        sealed = aes_gcm(schedule.extension_key).encrypt(_NONCE, extensions, None)
+        keys, mac = schedule.finish(sealed)
+        return Answer(fields + sealed + mac, keys)
+
+    def __repr__(self) -> str:
+        return f"RelayHandshake(hop={self.hop}, [scrubbed])"
 
 
 class _Schedule:
@@ -283,12 +327,14 @@ def _open_extensions(key: bytes, sealed: bytes) -> bytes:
         raise HandshakeError("extensions do not open") from None
 
 
-def _read_client_extensions(extensions: bytes) -> int:
-    hop, version = extensions[0], extensions[1]
+def _read_client_extensions(extensions: bytes) -> tuple[int, Bandwidth]:
+    hop, version, least, wanted, reserved = _CLIENT_EXTENSIONS.unpack(extensions)
     if version != VERSION:
         raise HandshakeError(f"handshake version {version} is not {VERSION}")
     if not 1 <= hop <= MAX_HOP:
         raise HandshakeError(f"hop {hop} is not 1 … {MAX_HOP}")
-    if any(extensions[2:]):
+    if least > wanted:
+        raise HandshakeError(f"bandwidth of at least {least}, but at most {wanted}")
+    if any(reserved):
         raise HandshakeError("reserved client extensions are not zero")
-    return hop
+    return hop, Bandwidth(least * UNIT_KBIT_PER_S, wanted * UNIT_KBIT_PER_S)

@@ -6,7 +6,7 @@ It does what a relay must for its circuits to work: create, extend, pass on, des
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from psp.circuit.admission import accept
+from psp.circuit.admission import accept, read_handshake
 from psp.circuit.create import CreateTable, Creation
 from psp.circuit.events import (
     ExtendRequested,
@@ -165,10 +165,15 @@ class RigRelay:
         if received is None:
             return
         try:
-            hop, reply = accept(
+            handshake = read_handshake(
                 received,
                 node_id=self.spec.node_id,
                 onion_privates=[self._onion_private],
+            )
+            hop, reply = accept(
+                received,
+                handshake,
+                handshake.bandwidth.wanted_kbit_per_s,
                 entropy=self._entropy,
                 stats=self.stats,
                 now=now,

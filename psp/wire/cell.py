@@ -53,6 +53,7 @@ class Reason(enum.IntEnum):
     NO_SUCH_NODE = 7
     REFUSED = 8
     SHUTTING_DOWN = 9
+    BANDWIDTH = 10
 
     @classmethod
     def from_wire(cls, number: int) -> "Reason":

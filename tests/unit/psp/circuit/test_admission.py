@@ -2,7 +2,8 @@
 
 import pytest
 
-from psp.circuit.admission import accept
+from psp.bandwidth import Bandwidth
+from psp.circuit.admission import accept, read_handshake
 from psp.circuit.create import CreateReceived
 from psp.circuit.state import HopState
 from psp.circuit.stats import HopStats
@@ -18,11 +19,13 @@ NODE_ID = NodeId(ENTROPY.token(32))
 OLD_KEY, NEW_KEY = x25519_generate(ENTROPY), x25519_generate(ENTROPY)
 
 
-def admit(handshake, hop):
+def admit(handshake, hop, granted=0):
+    received = CreateReceived(CircuitId(6), hop, handshake)
+    read = read_handshake(received, node_id=NODE_ID, onion_privates=[NEW_KEY, OLD_KEY])
     return accept(
-        CreateReceived(CircuitId(6), hop, handshake),
-        node_id=NODE_ID,
-        onion_privates=[NEW_KEY, OLD_KEY],
+        received,
+        read,
+        granted,
         entropy=ENTROPY,
         stats=HopStats(),
         now=Monotonic(0.0),
@@ -39,6 +42,16 @@ def test_both_ends_have_the_same_keys_afterwards(hop, key):
     assert circuit.handshake_hash == client.finish(reply).handshake_hash
     assert circuit.hop == hop
     assert circuit.state is HopState.LAST
+
+
+def test_the_client_learns_what_is_granted():
+    asked = Bandwidth(480, 3000)
+    client = ClientHandshake(NODE_ID, x25519_public(NEW_KEY), 1, ENTROPY, asked)
+
+    _, reply = admit(client.message, 1, granted=800)
+    client.finish(reply)
+
+    assert client.granted == 800
 
 
 def test_a_handshake_for_another_place_in_the_circuit_is_refused():

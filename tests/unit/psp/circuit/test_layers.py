@@ -4,7 +4,7 @@ import pytest
 
 from psp.circuit.hop_layer import HopLayer
 from psp.circuit.layers import Layers
-from psp.crypto.circuit_handshake import ClientHandshake, answer
+from psp.crypto.circuit_handshake import ClientHandshake, RelayHandshake
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import CircuitId
@@ -24,9 +24,10 @@ def ends(hops, seed=0):
     for hop in range(1, hops + 1):
         node_id, private = entropy.token(32), x25519_generate(entropy)
         client = ClientHandshake(node_id, x25519_public(private), hop, entropy)
-        result = answer(
-            client.message, node_id=node_id, onion_privates=[private], entropy=entropy
+        handshake = RelayHandshake(
+            client.message, node_id=node_id, onion_privates=[private]
         )
+        result = handshake.answer(0, entropy)
         layers.add(client.finish(result.reply))
         relays.append(HopLayer(CircuitId(hop), hop, result.keys))
     for number, relay in enumerate(relays[:-1]):

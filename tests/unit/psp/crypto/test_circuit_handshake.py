@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from psp.bandwidth import MAX_KBIT_PER_S, NO_BANDWIDTH, Bandwidth
 from psp.crypto.circuit_handshake import (
     CLIENT_HANDSHAKE_SIZE,
     RELAY_HANDSHAKE_SIZE,
     ClientHandshake,
-    answer,
+    RelayHandshake,
 )
 from psp.crypto.kdf import Direction, Label, layer_keys
 from psp.crypto.layer import OpeningLayer, SealingLayer
@@ -33,24 +34,23 @@ PROTOCOL = b"psp-circuit-v1-x25519-mlkem768-sha256-aes256gcm"
 LOW_ORDER = b"\1" + bytes(31)
 
 
-def begin(*, hop=2, onion_private=CURRENT, seed="client"):
+def begin(*, hop=2, onion_private=CURRENT, seed="client", bandwidth=NO_BANDWIDTH):
     return ClientHandshake(
-        NODE_ID, x25519_public(onion_private), hop, SeededEntropy(seed)
+        NODE_ID, x25519_public(onion_private), hop, SeededEntropy(seed), bandwidth
     )
 
 
-def respond(
-    message, *, onion_privates=(CURRENT, PREVIOUS), node_id=NODE_ID, seed="relay"
+def read(message, *, onion_privates=(CURRENT, PREVIOUS), node_id=NODE_ID):
+    return RelayHandshake(message, node_id=node_id, onion_privates=onion_privates)
+
+
+def respond(message, *, granted=0, **reading):
+    return read(message, **reading).answer(granted, SeededEntropy("relay"))
+
+
+def forge(
+    *, hop=1, version=1, rates=bytes(4), reserved=bytes(10), public=None, ek=None
 ):
-    return answer(
-        message,
-        node_id=node_id,
-        onion_privates=onion_privates,
-        entropy=SeededEntropy(seed),
-    )
-
-
-def forge(*, hop=1, version=1, reserved=bytes(14), public=None, ek=None):
     """Write a client handshake by the letter of the spec, without our client code."""
     x = x25519_generate(SeededEntropy("forger"))
     b = x25519_public(CURRENT)
@@ -62,7 +62,7 @@ def forge(*, hop=1, version=1, reserved=bytes(14), public=None, ek=None):
         info=b"psp-circuit-client",
         length=64,
     )
-    extensions = bytes([hop, version]) + reserved
+    extensions = bytes([hop, version]) + rates + reserved
     body = fields + aes_gcm(keys[:32]).encrypt(bytes(12), extensions, None)
     return body + hmac_sha256(keys[32:], body)
 
@@ -76,7 +76,49 @@ def test_client_and_relay_agree(hop):
     assert len(client.message) == CLIENT_HANDSHAKE_SIZE
     assert len(reply.reply) == RELAY_HANDSHAKE_SIZE
     assert client.finish(reply.reply) == reply.keys
-    assert reply.hop == hop
+    assert client.granted == 0
+    assert read(client.message).hop == hop
+    assert read(client.message).bandwidth == NO_BANDWIDTH
+
+
+@pytest.mark.parametrize(
+    ("least", "wanted", "granted"),
+    [
+        (480, 3000, 480),
+        (480, 3000, 3000),
+        (0, 8, 0),
+        (MAX_KBIT_PER_S, MAX_KBIT_PER_S, MAX_KBIT_PER_S),
+    ],
+)
+def test_what_is_granted_comes_back_within_what_was_asked_for(least, wanted, granted):
+    client = begin(bandwidth=Bandwidth(least, wanted))
+
+    client.finish(respond(client.message, granted=granted).reply)
+
+    assert read(client.message).bandwidth == Bandwidth(least, wanted)
+    assert client.granted == granted
+
+
+def test_rates_are_rounded_up_to_units():
+    client = begin(bandwidth=Bandwidth(1, 9))
+
+    assert read(client.message).bandwidth == Bandwidth(8, 16)
+
+
+@pytest.mark.parametrize("granted", [472, 3008])
+def test_a_relay_that_grants_less_or_more_than_asked_for_is_refused(granted):
+    client = begin(bandwidth=Bandwidth(480, 3000))
+    reply = respond(client.message, granted=granted).reply
+
+    with pytest.raises(HandshakeError, match="asked for 60 … 375"):
+        client.finish(reply)
+
+
+def test_a_grant_that_nobody_asked_for_is_refused():
+    client = begin()
+
+    with pytest.raises(HandshakeError, match="asked for 0 … 0"):
+        client.finish(respond(client.message, granted=8).reply)
 
 
 def test_layers_of_both_directions_work_and_are_strangers():
@@ -224,7 +266,9 @@ def test_encapsulation_key_that_is_not_canonical_is_refused():
         ({"hop": 0}, "hop 0"),
         ({"hop": 5}, "hop 5"),
         ({"version": 2}, "version 2"),
-        ({"reserved": bytes(13) + b"\1"}, "reserved"),
+        ({"rates": b"\0\2\0\1"}, "at least 2, but at most 1"),
+        ({"reserved": b"\1" + bytes(9)}, "reserved"),
+        ({"reserved": bytes(9) + b"\1"}, "reserved"),
     ],
 )
 def test_extensions_out_of_range_are_refused(change, reason):
@@ -328,5 +372,6 @@ def test_reprs_show_no_secret():
     reply = respond(client.message)
 
     assert repr(client) == "ClientHandshake([scrubbed])"
-    assert repr(reply) == "Answer(hop=2, [scrubbed])"
+    assert repr(read(client.message)) == "RelayHandshake(hop=2, [scrubbed])"
+    assert repr(reply) == "Answer([scrubbed])"
     assert repr(reply.keys) == "HopKeys([scrubbed])"
