@@ -48,7 +48,7 @@ class NodeProcess(Child):
 
     def __init__(self, config: NodeConfig) -> None:
         """Start it, and wait until it serves."""
-        super().__init__(_run_node, config)
+        super().__init__(_run_node, config, name="a discovery node")
         self.receive()
 
     def usage(self) -> NodeUsage:
@@ -63,7 +63,7 @@ def store_bytes(records: int) -> int:
 
 
 def _run_node(pipe: Connection, config: NodeConfig) -> None:
-    run_child(_serve(pipe, config))
+    run_child(pipe, lambda: _serve(pipe, config))
 
 
 async def _serve(pipe: Connection, config: NodeConfig) -> None:

@@ -1,4 +1,4 @@
-"""Real relay processes on loopback, for benchmarks: started, told who is who, measured.
+"""Real relay processes for benchmarks: started, told who is who, measured.
 
 Each child binds a port, says who it is, learns of all nodes, and then runs a
 `relay.service.RelayService` until it is told to stop.
@@ -17,6 +17,7 @@ from cli.bench.child import (
     resident_bytes,
     run_child,
 )
+from cli.bench.place import LOOPBACK, Place
 from psp.circuit.origin import HopSpec
 from psp.crypto.keys import SigningKey, link_public
 from psp.crypto.primitives import x25519_generate, x25519_public
@@ -42,17 +43,19 @@ class Node:
     Attributes:
         node_id: Its identity.
         onion_key: For circuit handshakes, 32 bytes.
-        port: On loopback.
+        port: Where it listens.
+        host: See ``port``.
     """
 
     node_id: NodeId
     onion_key: bytes
     port: int
+    host: str = HOST
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Where it listens."""
-        return (Endpoint(HOST, self.port),)
+        return (Endpoint(self.host, self.port),)
 
     @property
     def spec(self) -> HopSpec:
@@ -67,7 +70,7 @@ class Usage:
     Attributes:
         cpu: Seconds, user and system.
         resident: Bytes of memory.
-        counters: From its machine.
+        counters: From its machine and its socket.
     """
 
     cpu: float
@@ -90,7 +93,7 @@ def bench_relay(
             statics.update({link_public(known): known for known in nodes})
         return statics.get(static)
 
-    port = udp.local_address[1]
+    host, port = udp.local_address
     links = LinkMachine(
         LinkConfig(),
         network=NETWORK,
@@ -108,7 +111,7 @@ def bench_relay(
         entropy=entropy,
         config=config,
     )
-    return machine, Node(node_id, x25519_public(onion_private), port)
+    return machine, Node(node_id, x25519_public(onion_private), port, host)
 
 
 class RelayProcess(Child):
@@ -118,9 +121,16 @@ class RelayProcess(Child):
         node: What the registry says of it.
     """
 
-    def __init__(self, config: RelayConfig, *, batched: bool = True) -> None:
+    def __init__(
+        self,
+        config: RelayConfig,
+        *,
+        batched: bool = True,
+        place: Place = LOOPBACK,
+        name: str = "a relay",
+    ) -> None:
         """Start it; ``batched`` is whether it may use GSO and GRO."""
-        super().__init__(_run, config, batched)
+        super().__init__(_run, config, batched, place, name=name)
         self.node = cast("Node", self.receive())
 
     def introduce(self, nodes: Sequence[Node]) -> None:
@@ -132,13 +142,20 @@ class RelayProcess(Child):
         return cast("Usage", self.ask("usage"))
 
 
-def _run(pipe: Connection, config: RelayConfig, batched: bool) -> None:  # noqa: FBT001
+def _run(
+    pipe: Connection,
+    config: RelayConfig,
+    batched: bool,  # noqa: FBT001
+    place: Place,
+) -> None:
     """Be a relay until the pipe closes."""
-    run_child(_serve(pipe, config, batched=batched))
+    run_child(pipe, lambda: _serve(pipe, config, place.host, batched=batched), place)
 
 
-async def _serve(pipe: Connection, config: RelayConfig, *, batched: bool) -> None:
-    udp = UdpSocket((HOST, 0), gso=batched, gro=batched)
+async def _serve(
+    pipe: Connection, config: RelayConfig, host: str, *, batched: bool
+) -> None:
+    udp = UdpSocket((host, 0), gso=batched, gro=batched)
     nodes: dict[NodeId, Node] = {}
     machine, own = bench_relay(udp, nodes, config)
     pipe.send(own)
@@ -146,13 +163,14 @@ async def _serve(pipe: Connection, config: RelayConfig, *, batched: bool) -> Non
     service = RelayService(machine, udp, unix_time=time.time)
     service.start()
     pipe.send("ready")
-    await answer_until_closed(pipe, lambda: _measure(machine))
+    await answer_until_closed(pipe, lambda: _measure(machine, udp))
     await service.stop()
     udp.close()
 
 
-def _measure(machine: RelayMachine) -> Usage:
+def _measure(machine: RelayMachine, udp: UdpSocket) -> Usage:
     counters = machine.status() | {
+        "dropped_at_socket": udp.stats.kernel_drops + udp.stats.dropped_full,
         "bad_tag": machine.stats.hops.bad_tag,
         "replayed": machine.stats.hops.replayed,
     }
