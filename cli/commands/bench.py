@@ -35,6 +35,33 @@ def circuit(*, json_output: Json = False) -> None:
 
 
 @app.command()
+def path(
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer of everything: a minute.")
+    ] = False,
+    json_output: Json = False,
+) -> None:
+    """Three relays between two clients: throughput, cost, voice beside bulk, memory."""
+    from cli.bench.path import FULL, QUICK, run  # noqa: PLC0415 - starts processes
+
+    def say(what: str) -> None:
+        err.print(what, highlight=False)
+
+    figures: dict[str, float] = {}
+    title = "psp bench path"
+    try:
+        run(QUICK if quick else FULL, say=say, figures=figures)
+    except (KeyboardInterrupt, PspError):
+        if figures:
+            say("stopped half-way; this is what was measured until then:")
+            partial = {**figures, "is_complete": False}
+            _print(f"{title}, incomplete", partial, json_output=json_output)
+        raise
+    _print(title, {**figures, "is_complete": True}, json_output=json_output)
+
+
+@app.command()
 def directory(
     *,
     nodes: Annotated[

@@ -1,0 +1,288 @@
+"""What a path of three relays does for an app: builds, throughput, freshness, memory.
+
+Every figure is of real processes over real sockets (`cli.bench.path_rig`); what the
+names mean is said in `cli.bench.path_figures`. Each measurement can be had alone, on a
+rig of one's own, also with its processes in network namespaces.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from cli.bench.child import watch
+from cli.bench.path_end import EndUsage
+from cli.bench.path_figures import build_figures, ratio, voice_figures
+from cli.bench.path_rig import Pair, PathRig, Places, Say
+from cli.bench.processes import Usage
+from cli.bench.relay import SETTLE
+
+Direction = Literal["up", "down"]
+"""``up``: from the client, over three hops, to the server. ``down``: back."""
+
+Beside = Literal["idle", "same_session", "other_session"]
+"""What goes on while voice is measured; bulk then flows down."""
+
+_RAMP = 2.0
+"""Seconds that bulk runs before it is measured; no longer than it is measured."""
+_DRAIN = 1.5
+"""Seconds after the last was sent in which bulk still arrives; fewer if all has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much is measured.
+
+    Attributes:
+        circuits: Built one after another.
+        bulk_seconds: In each direction.
+        voice_seconds: Beside each kind of company.
+        idle_circuits: Held for their memory.
+        sessions: Held for their memory, over as many of these circuits.
+        settle: Seconds until a circuit has forgotten how it was built.
+    """
+
+    circuits: int = 200
+    bulk_seconds: float = 10.0
+    voice_seconds: float = 30.0
+    idle_circuits: int = 1_000
+    sessions: int = 200
+    settle: float = SETTLE
+
+
+FULL = Amount()
+QUICK = Amount(
+    circuits=20,
+    bulk_seconds=2.0,
+    voice_seconds=4.0,
+    idle_circuits=100,
+    sessions=20,
+    settle=1.0,
+)
+
+
+def run(
+    amount: Amount = FULL,
+    *,
+    places: Places | None = None,
+    say: Say = lambda _: None,
+    figures: dict[str, float] | None = None,
+) -> dict[str, float]:
+    """Measure everything; return all figures by name.
+
+    Args:
+        amount: How much.
+        places: Where the processes run; None for loopback.
+        say: Told how things go, a line at a time.
+        figures: Filled as figures come, so that an interruption leaves what there is.
+
+    Raises:
+        ChildError: If a process failed or ended; the text says which.
+        ConfigError: If a place cannot be entered.
+    """
+    places = places or Places()
+    figures = {} if figures is None else figures
+    with PathRig(places, say) as rig:
+        figures |= build(rig, amount.circuits)
+        rig.connect(rig.pair)
+        for direction in ("up", "down"):
+            figures |= throughput(rig, amount.bulk_seconds, direction)
+        figures |= voice(rig, amount.voice_seconds, "idle", None)
+        base = figures["voice_idle_p50_ms"]
+        for beside in ("same_session", "other_session"):
+            figures |= voice(rig, amount.voice_seconds, beside, base)
+    with PathRig(places, say) as rig:
+        figures |= memory(rig, amount.idle_circuits, amount.sessions, amount.settle)
+    return figures
+
+
+def build(rig: PathRig, circuits: int) -> dict[str, float]:
+    """Build circuits of three hops, one after another, over links that are up.
+
+    Returns:
+        ``build_ms_p50``, ``build_ms_p95``, ``build_failures``, ``build_circuits``.
+    """
+    rig.say(f"building {circuits} circuits")
+    # The first brings the links up, which is not what is measured.
+    times = rig.pair.client.build(rig.path, circuits + 1)
+    return build_figures(times[1:])
+
+
+def throughput(rig: PathRig, seconds: float, direction: Direction) -> dict[str, float]:
+    """Send bulk one way over the rig's session, which must be connected.
+
+    Returns:
+        Keys begin with the direction: ``_mb_s`` at the receiver, ``_loss``, and
+        ``_cpu_s_per_gb_…`` of ``relay_1``, ``relay_2`` (the middle), ``relay_3``,
+        ``client`` and ``server``.
+    """
+    rig.say(f"bulk {direction} for {seconds:.0f} s")
+    with _Bulk(rig, rig.pair, direction) as bulk:
+        watch(rig.children, min(_RAMP, seconds))
+        before = _Snapshot.take(rig)
+        watch(rig.children, seconds)
+        after = _Snapshot.take(rig)
+    figures = after.since(before, direction) | {"loss": bulk.loss}
+    return {f"{direction}_{key}": value for key, value in figures.items()}
+
+
+def voice(
+    rig: PathRig, seconds: float, beside: Beside, base_ms: float | None
+) -> dict[str, float]:
+    """Send voice over the rig's session, and bulk ``beside`` it.
+
+    Args:
+        rig: Its two ends must be connected.
+        seconds: How long.
+        beside: Where bulk flows meanwhile.
+        base_ms: The idle path's p50 in the same run; None if this is it.
+
+    Returns:
+        See `voice_figures`; and ``voice_{beside}_bulk_mb_s`` and ``_bulk_loss``.
+    """
+    rig.say(f"voice for {seconds:.0f} s, {beside.replace('_', ' ')}")
+    client = rig.pair.client
+    if beside == "idle":
+        trips = client.voice(seconds, rig.children)
+        return voice_figures(beside, trips, base_ms)
+    pair = rig.pair if beside == "same_session" else rig.other_pair()
+    with _Bulk(rig, pair, "down") as bulk:
+        watch(rig.children, min(_RAMP, seconds))
+        trips = client.voice(seconds, rig.children)
+    return voice_figures(beside, trips, base_ms) | {
+        f"voice_{beside}_bulk_mb_s": bulk.mb_s,
+        f"voice_{beside}_bulk_loss": bulk.loss,
+    }
+
+
+def memory(
+    rig: PathRig, circuits: int, sessions: int, settle: float
+) -> dict[str, float]:
+    """Hold idle circuits of three hops, then sessions; needs a rig that is fresh.
+
+    Returns:
+        ``bytes_per_circuit_…`` of ``relay_1``, ``relay_2`` and ``client``, and
+        ``bytes_per_session_…`` of ``client`` and ``server``.
+    """
+    rig.say(f"holding {circuits} circuits for {settle:.0f} s")
+    client, server = rig.pair.client, rig.pair.server
+    client.build(rig.path, 1)
+    server.build(rig.path[-1:], 1)
+    empty = _residents(rig)
+    within = 60.0 + circuits
+    client.call("keep", rig.path, circuits, within=within, watched=rig.children)
+    watch(rig.children, settle)
+    held = _residents(rig)
+    rig.say(f"opening {sessions} sessions")
+    server.call("keep", rig.path[-1:], sessions, within=within, watched=rig.children)
+    watch(rig.children, settle)
+    joinable = _residents(rig)
+    rig.connect_kept(rig.pair, sessions)
+    watch(rig.children, 1.0)
+    joined = _residents(rig)
+    figures = {
+        f"bytes_per_circuit_{name}": ratio(held[name] - empty[name], circuits)
+        for name in ("relay_1", "relay_2", "client")
+    }
+    figures |= {
+        f"bytes_per_session_{name}": ratio(joined[name] - joinable[name], sessions)
+        for name in ("client", "server")
+    }
+    return figures
+
+
+# ---- inside
+
+
+class _Bulk:
+    """Bulk that flows while the block lasts.
+
+    Attributes:
+        loss: Afterwards: share of what was sent meanwhile and did not arrive.
+        mb_s: Afterwards: 1e6 bytes a second that arrived.
+    """
+
+    def __init__(self, rig: PathRig, pair: Pair, direction: Direction) -> None:
+        self._rig = rig
+        self._sender = pair.sender(direction)
+        self._receiver = pair.receiver(direction)
+        self.loss = self.mb_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        self._before = self._counts()
+        self._sender.call("start_bulk")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            return  # the rig is coming down
+        self._sender.call("stop_bulk")
+        lasted = time.monotonic() - self._began
+        sent, received = self._drained()
+        size = self._receiver.usage().bulk.size
+        self.loss = ratio(sent - received, sent)
+        self.mb_s = received * size / lasted / 1e6
+
+    def _drained(self) -> tuple[int, int]:
+        """Return what was sent and received meanwhile, once nothing more arrives."""
+        give_up = time.monotonic() + _DRAIN
+        while True:
+            (sent, received), (had_sent, had) = self._counts(), self._before
+            sent, received = sent - had_sent, received - had
+            if received >= sent or time.monotonic() >= give_up:
+                return sent, received
+            watch(self._rig.children, 0.1)
+
+    def _counts(self) -> tuple[int, int]:
+        return self._sender.usage().bulk.sent, self._receiver.usage().bulk.received
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """What everybody on the rig has used so far."""
+
+    relays: list[Usage]
+    client: EndUsage
+    server: EndUsage
+
+    @classmethod
+    def take(cls, rig: PathRig) -> "_Snapshot":
+        return cls(
+            [relay.usage() for relay in rig.relays],
+            rig.pair.client.usage(),
+            rig.pair.server.usage(),
+        )
+
+    def since(self, before: "_Snapshot", direction: Direction) -> dict[str, float]:
+        down = direction == "down"
+        now, then = (
+            (snapshot.client if down else snapshot.server).bulk
+            for snapshot in (self, before)
+        )
+        arrived = now.received_bytes - then.received_bytes
+        figures = {"mb_s": ratio(arrived / 1e6, now.time - then.time)}
+        for name, spent in self._cpu_since(before).items():
+            figures[f"cpu_s_per_gb_{name}"] = ratio(spent, arrived / 1e9)
+        return figures
+
+    def _cpu_since(self, before: "_Snapshot") -> dict[str, float]:
+        spent = {
+            f"relay_{number}": now.cpu - then.cpu
+            for number, (now, then) in enumerate(
+                zip(self.relays, before.relays, strict=True), 1
+            )
+        }
+        spent["client"] = self.client.cpu - before.client.cpu
+        spent["server"] = self.server.cpu - before.server.cpu
+        return spent
+
+
+def _residents(rig: PathRig) -> dict[str, int]:
+    snapshot = _Snapshot.take(rig)
+    residents = {
+        f"relay_{number}": usage.resident
+        for number, usage in enumerate(snapshot.relays, 1)
+    }
+    residents["client"] = snapshot.client.resident
+    residents["server"] = snapshot.server.resident
+    return residents

@@ -1,0 +1,139 @@
+"""What the two ends of a measured path say to each other over their session.
+
+::
+
+    voice   50 packets of 160 bytes a second; the other end sends each back
+    bulk    full datagrams as fast as the session takes them, one way; counted there
+
+Every datagram begins with what it is and its number. A voice packet's round trip begins
+when the packet is *due*, so that an end too busy to send it in time is not forgiven.
+"""
+
+import asyncio
+import struct
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from psp.client.calls.session import ClientSession
+from psp.wire.onion import Kind
+from psp.wire.session_block import PIPE_MTU
+
+VOICE_PER_SECOND = 50
+_VOICE_SIZE = 160
+
+LATEST = 1.0
+"""Seconds after the last voice packet that its echo may still come."""
+
+_HEAD = struct.Struct("!cI")
+_VOICE, _ECHO, _BULK, _HAVE = b"V", b"E", b"B", b"H"
+
+_WINDOW = 256
+"""Bulk datagrams under way, about what a path of 2 ms carries at 100 MB/s."""
+_HAVE_EVERY = 32
+"""Bulk datagrams that the receiver answers with one."""
+_STALLED_AFTER = 0.1
+"""Seconds without an answer after which everything under way is taken for lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Bulk at one end so far.
+
+    Attributes:
+        time: When this was counted, seconds of the machine's monotonic clock.
+        sent: Datagrams.
+        received: Datagrams; a session delivers none twice.
+        size: Bytes of each.
+    """
+
+    time: float
+    sent: int
+    received: int
+    size: int = PIPE_MTU
+
+    @property
+    def received_bytes(self) -> int:
+        """Application payload that came."""
+        return self.received * self.size
+
+
+class Traffic:
+    """One end's traffic over one session."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+        self._trips: list[float | None] = []
+        self._first_due = 0.0
+        self._missing = 0
+        self._all_back = asyncio.Event()
+        self._sent = self._received = self._had = 0
+        self._may_send = asyncio.Event()
+        self._bulk: asyncio.Task[None] | None = None
+        session.on_datagram(self._receive)
+
+    def counts(self) -> Counts:
+        """Return what was sent and received of bulk."""
+        return Counts(time.monotonic(), self._sent, self._received)
+
+    async def voice(self, seconds: float) -> list[float | None]:
+        """Send voice for so long; return the round trip of each packet in seconds.
+
+        None: its echo had not come `LATEST` after the last was sent.
+        """
+        loop = asyncio.get_running_loop()
+        self._trips = [None] * round(seconds * VOICE_PER_SECOND)
+        self._missing = len(self._trips)
+        self._all_back.clear()
+        self._first_due = loop.time() + 0.1
+        for number in range(len(self._trips)):
+            due = self._first_due + number / VOICE_PER_SECOND
+            await asyncio.sleep(due - loop.time())
+            self._send(_VOICE, number, _VOICE_SIZE, Kind.AUDIO)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._all_back.wait(), LATEST)
+        return self._trips
+
+    def start_bulk(self) -> None:
+        """Begin to send."""
+        self._bulk = asyncio.create_task(self._send_bulk())
+
+    def stop_bulk(self) -> None:
+        """Send no more."""
+        if self._bulk is not None:
+            self._bulk.cancel()
+            self._bulk = None
+
+    async def _send_bulk(self) -> None:
+        while True:
+            while self._sent - self._had < _WINDOW:
+                self._send(_BULK, self._sent, PIPE_MTU)
+                self._sent += 1
+            self._may_send.clear()
+            try:
+                await asyncio.wait_for(self._may_send.wait(), _STALLED_AFTER)
+            except TimeoutError:
+                self._had = self._sent
+
+    def _send(
+        self, what: bytes, number: int, size: int, kind: Kind = Kind.PASS
+    ) -> None:
+        self._session.send(_HEAD.pack(what, number).ljust(size, b"\0"), kind)
+
+    def _receive(self, datagram: bytes) -> None:
+        what, number = _HEAD.unpack_from(datagram)
+        if what == _BULK:
+            self._received += 1
+            if number % _HAVE_EVERY == 0:
+                self._send(_HAVE, number, _HEAD.size)
+        elif what == _HAVE:
+            self._had = max(self._had, number)
+            self._may_send.set()
+        elif what == _VOICE:
+            self._session.send(_ECHO + datagram[1:], Kind.AUDIO)
+        elif what == _ECHO and self._trips[number] is None:
+            due = self._first_due + number / VOICE_PER_SECOND
+            self._trips[number] = time.monotonic() - due
+            self._missing -= 1
+            if not self._missing:
+                self._all_back.set()
