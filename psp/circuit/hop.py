@@ -46,6 +46,10 @@ from psp.wire.onion import KIND_MASK, MAX_HOPS, Kind, message_capacity
 from psp.wire.relay_message import RelayCommand, RelayMessage
 
 REPORT_INTERVAL = Seconds(10.0)
+EARLY_REPORT_INTERVAL = Seconds(0.1)
+"""Between reports while cells are dropped: a sender cannot follow faster than its round
+trip allows, which is longer than this as a rule."""
+
 LOST_NOTICE_INTERVAL = Seconds(1.0)
 
 _MESSAGE = int(Kind.MESSAGE)
@@ -75,6 +79,7 @@ class HopCircuit(HopLayer):
         "_outgoing",
         "_own_cells",
         "_reported",
+        "_reported_drops",
         "_start",
         "_state",
         "_stats",
@@ -107,6 +112,7 @@ class HopCircuit(HopLayer):
         self._events: deque[HopEvent] | None = None
         self._next_report = Monotonic(now + REPORT_INTERVAL)
         self._reported = 0
+        self._reported_drops = 0
 
     @property
     def state(self) -> HopState:
@@ -226,6 +232,15 @@ class HopCircuit(HopLayer):
         """Refuse a request of the origin; late refusals are dropped."""
         if self._exchange is not None and self._state is not HopState.CLOSED:
             self._exchange.refuse(stream_id, reason, now)
+
+    def report_drops(self, now: Monotonic) -> None:
+        """Report soon that the relay threw cells of this circuit away.
+
+        Not sooner than 100 ms after the last report, and in a marked cell.
+        """
+        soonest = self._next_report - REPORT_INTERVAL + EARLY_REPORT_INTERVAL
+        if self._next_report > now + EARLY_REPORT_INTERVAL:
+            self._next_report = Monotonic(max(now, soonest))
 
     def joined(self) -> None:
         """Tell the origin that established here that the other one has joined.
@@ -349,10 +364,13 @@ class HopCircuit(HopLayer):
 
     def _report(self) -> None:
         passed_back = self.sealing.counter - self._start - self._own_cells
-        activity = self.opening.received + passed_back
+        drops = self.dropped_forward + self.dropped_backward
+        activity = self.opening.received + passed_back + drops
         if activity == self._reported:
             return
         self._reported = activity
+        mark = Kind.CONGESTED if drops > self._reported_drops else Kind.PASS
+        self._reported_drops = drops
         report = Report(
             DirectionReport(
                 self.opening.received,
@@ -362,7 +380,7 @@ class HopCircuit(HopLayer):
             ),
             DirectionReport(passed_back, dropped=self.dropped_backward),
         )
-        self._send(RelayMessage(RelayCommand.REPORT, 0, report.encode()))
+        self._send(RelayMessage(RelayCommand.REPORT, 0, report.encode()), mark)
 
     def _tell_lost(self, now: Monotonic) -> None:
         reason = self._lost_reason
@@ -370,11 +388,11 @@ class HopCircuit(HopLayer):
             self._lost_told = Monotonic(now + LOST_NOTICE_INTERVAL)
             self._send(RelayMessage(RelayCommand.TRUNCATED, 0, bytes([reason])))
 
-    def _send(self, message: RelayMessage) -> None:
+    def _send(self, message: RelayMessage, mark: Kind = Kind.PASS) -> None:
         self._own_cells += 1
         if self._outgoing is None:
             self._outgoing = []
-        self._outgoing.append(self.message_cell(message))
+        self._outgoing.append(self.message_cell(message, mark))
 
     def _emit(self, event: HopEvent) -> None:
         if self._events is None:

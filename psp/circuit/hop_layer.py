@@ -95,8 +95,11 @@ class HopLayer:
         )
         return self.head + self.sealing.seal(plaintext) + self.padding
 
-    def message_cell(self, message: RelayMessage) -> bytes:
-        """Return the cell that takes a message of ours to the origin."""
+    def message_cell(self, message: RelayMessage, mark: int = 0) -> bytes:
+        """Return the cell that takes a message of ours to the origin.
+
+        ``mark`` may be CONGESTED.
+        """
         inner = message.encode().ljust(inner_size(self.hop), b"\0")
-        body = self.sealing.seal(bytes((_MESSAGE,)) + inner)
+        body = self.sealing.seal(bytes((_MESSAGE | mark,)) + inner)
         return self.head + body + self.padding

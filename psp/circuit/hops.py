@@ -6,7 +6,7 @@ from psp.circuit.exchange import FIRST_ORIGIN_STREAM, Exchange
 from psp.circuit.expectations import Expectations
 from psp.circuit.layers import Layers
 from psp.circuit.report import Report
-from psp.circuit.segments import SegmentLoss, SegmentWatch
+from psp.circuit.segments import Sample, SegmentLoss, SegmentWatch
 from psp.circuit.stats import OriginStats
 from psp.crypto.circuit_handshake import HopKeys
 from psp.ids import CircuitId
@@ -73,15 +73,18 @@ class Hops:
         due = [exchange.next_timeout() for exchange in self.exchanges]
         return min((time for time in due if time is not None), default=None)
 
-    def record(self, hop: int, report: Report) -> SegmentLoss:
+    def record(self, hop: int, report: Report, now: Monotonic) -> SegmentLoss:
         """Take in a hop's report; return the loss on the segment before it."""
         layer = self.layers[hop]
         return self.segments.record(
             hop,
-            report,
-            sealed=layer.sealed,
-            sent=layer.sent_by_hop,
-            opened=layer.opening.received,
+            Sample(
+                now,
+                sealed=layer.sealed,
+                got=report.forward.received,
+                sent=layer.sent_by_hop,
+                opened=layer.opening.received,
+            ),
         )
 
     def cut(self, hop: int, reason: Reason, now: Monotonic) -> list[ExchangeEvent]:

@@ -17,7 +17,8 @@ from psp.wire.relay_message import RelayMessage
 
 _MESSAGE = int(Kind.MESSAGE)
 _PASSED_ON = int(Kind.EARLY | Kind.AUDIO | Kind.KEY_FRAME)
-_NOT_BACKWARD = 0xFF & ~int(Kind.MESSAGE | Kind.AUDIO | Kind.KEY_FRAME)
+_CONGESTED = int(Kind.CONGESTED)
+_NOT_BACKWARD = 0xFF & ~int(Kind.MESSAGE | Kind.AUDIO | Kind.KEY_FRAME | Kind.CONGESTED)
 
 
 class Layer:
@@ -63,13 +64,20 @@ class Layer:
 
 
 class Layers:
-    """The layers of one circuit, hop 1 first."""
+    """The layers of one circuit, hop 1 first.
 
-    __slots__ = ("_head", "_layers")
+    Attributes:
+        opened: Cells opened to the message in them.
+        marked: Of these, how many any hop marked as congested.
+    """
+
+    __slots__ = ("_head", "_layers", "marked", "opened")
 
     def __init__(self, circuit_id: CircuitId) -> None:
         self._head = HEADER.pack(circuit_id, CellCommand.RELAY)
         self._layers: list[Layer] = []
+        self.opened = 0
+        self.marked = 0
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -129,6 +137,7 @@ class Layers:
             DecodeError: If a layer has kind bits that no hop may set.
         """
         body, start = cell, HEADER.size
+        kinds = 0
         for hop, layer in enumerate(self._layers, 1):
             plaintext = layer.opening.open(body, start)
             if plaintext is None:
@@ -136,7 +145,11 @@ class Layers:
             kind = plaintext[0]
             if kind & _NOT_BACKWARD:
                 raise DecodeError(f"kind {kind} from hop {hop}")
+            kinds |= kind
             if kind & _MESSAGE:
+                self.opened += 1
+                if kinds & _CONGESTED:
+                    self.marked += 1
                 return hop, plaintext
             body, start = plaintext, 1
         return 0, None

@@ -102,6 +102,17 @@ class OriginCircuit:
         opening = self._hops.layers[self._check(hop)].opening
         return DirectionReport(opening.received, opening.bad_tag, opening.replayed)
 
+    def take_marks(self) -> tuple[int, int]:
+        """Return how many cells came since last asked, and how many were marked.
+
+        A mark is a relay's word that this circuit, or the one joined to it, takes more
+        than its share of a relay that is behind: whoever sends should send less.
+        """
+        layers = self._hops.layers
+        marks = layers.opened, layers.marked
+        layers.opened = layers.marked = 0
+        return marks
+
     # -- what to do with it
 
     def request(
@@ -277,7 +288,7 @@ class OriginCircuit:
     def _receive_notice(self, hop: int, message: RelayMessage, now: Monotonic) -> None:
         if message.command is RelayCommand.REPORT:
             report = Report.decode(message.data)
-            loss = self._hops.record(hop, report)
+            loss = self._hops.record(hop, report, now)
             self._events.append(events.ReportReceived(hop, report, loss))
         elif message.command is RelayCommand.TRUNCATED:
             self._receive_truncated(hop, read_reason(message.data), now)

@@ -14,10 +14,14 @@ the last reports, so that what is under way does not matter while the rate is st
 from collections import deque
 from dataclasses import dataclass
 
-from psp.circuit.report import Report
+from psp.units import Monotonic, Seconds
 
 MAX_SAMPLES = 4
 """Three intervals of 10 s: the 30 s over which R-TAG-6 judges a segment."""
+
+MIN_INTERVAL = Seconds(9.0)
+"""Between samples. Hops report early when they drop cells; that changes nothing here, or
+a hop could hide behind many reports what was lost in half a minute."""
 
 MIN_CELLS = 100
 """Below this a fraction says nothing: 5 % loss is 5 cells. A guess."""
@@ -41,12 +45,14 @@ class Sample:
     """Counts of one hop when its report came, since the circuit was made.
 
     Attributes:
+        time: When that was.
         sealed: Cells we sealed under its layer.
         got: Cells it says it opened.
         sent: Cells it sealed for us, as far as we saw.
         opened: Cells of these that we opened.
     """
 
+    time: Monotonic
     sealed: int
     got: int
     sent: int
@@ -69,12 +75,15 @@ class SegmentWatch:
         """The hops behind ``hop`` are gone."""
         del self._samples[hop:]
 
-    def record(
-        self, hop: int, report: Report, *, sealed: int, sent: int, opened: int
-    ) -> SegmentLoss:
-        """Add a report and our counts; return the loss of the segment before ``hop``."""
-        got = report.forward.received
-        self._samples[hop - 1].append(Sample(sealed, got, sent, opened))
+    def record(self, hop: int, sample: Sample) -> SegmentLoss:
+        """Add the counts of ``hop``; return the loss of the segment before it.
+
+        Nothing is known from a sample that comes too soon after the last.
+        """
+        samples = self._samples[hop - 1]
+        if samples and sample.time < samples[-1].time + MIN_INTERVAL:
+            return SegmentLoss(None, None)
+        samples.append(sample)
         forward, backward = self._kept(hop)
         forward_before, backward_before = self._kept(hop - 1)
         return SegmentLoss(

@@ -12,7 +12,7 @@ from psp.circuit.events import (
     RequestReceived,
     TruncateRequested,
 )
-from psp.circuit.hop import REPORT_INTERVAL, HopCircuit
+from psp.circuit.hop import EARLY_REPORT_INTERVAL, REPORT_INTERVAL, HopCircuit
 from psp.circuit.layers import Layers
 from psp.circuit.limits import MAX_EXTENDS
 from psp.circuit.report import DirectionReport, Report
@@ -43,6 +43,7 @@ class Bench:
         self.hop = HopCircuit(CircuitId(1), hop, KEYS, HopStats(), START)
         self.index = hop
         self.stream_id = -1
+        self.marks = 0
 
     def cell(self, inner, kind):
         plaintext = bytes([kind]) + inner
@@ -72,7 +73,8 @@ class Bench:
         for cell in self.hop.cells_to_send(now):
             assert len(cell) == 1200
             plaintext = self.layers[self.index].opening.open(cell, 5, self.hop.body_end)
-            assert plaintext[0] == Kind.MESSAGE
+            assert plaintext[0] & ~Kind.CONGESTED == Kind.MESSAGE
+            self.marks += bool(plaintext[0] & Kind.CONGESTED)
             messages.append(RelayMessage.decode(plaintext[1:]))
         return messages
 
@@ -425,6 +427,61 @@ def test_reports_come_every_ten_seconds_while_cells_are_carried():
         DirectionReport(5, bad_tag=1, dropped=2), DirectionReport(1, dropped=1)
     )
     assert Report.decode(second.data).backward.received == 2
+
+
+def test_drops_are_reported_at_once_in_marked_cells():
+    bench = Bench(2)
+    bench.told(Monotonic(START + REPORT_INTERVAL))
+    now = Monotonic(START + REPORT_INTERVAL + 1.0)
+
+    bench.hop.dropped_forward = 3
+    bench.hop.report_drops(now)
+    (message,) = bench.told(now)
+
+    assert Report.decode(message.data).forward.dropped == 3
+    assert bench.marks == 1
+    assert bench.hop.next_timeout() == now + REPORT_INTERVAL
+
+
+def test_drops_are_reported_ten_times_a_second_at_most():
+    bench = Bench(2)
+    reports = []
+    for step in range(101):
+        now = Monotonic(START + 5.0 + step * 0.01)
+        bench.hop.dropped_backward += 1
+        bench.hop.report_drops(now)
+        reports += bench.told(now)
+
+    told = [Report.decode(message.data).backward.dropped for message in reports]
+    assert told == [1, 11, 21, 31, 41, 51, 61, 71, 81, 91, 101]
+    assert bench.marks == len(told)
+
+
+def test_the_last_drops_are_reported_although_none_follow():
+    bench = Bench(2)
+    now = Monotonic(START + 5.0)
+    for _ in range(2):
+        bench.hop.dropped_forward += 1
+        bench.hop.report_drops(now)
+        bench.told(now)
+
+    due = bench.hop.next_timeout()
+    (last,) = bench.told(due)
+
+    assert due == now + EARLY_REPORT_INTERVAL
+    assert Report.decode(last.data).forward.dropped == 2
+
+
+def test_reports_without_new_drops_carry_no_mark():
+    bench = Bench(2)
+    bench.extend()
+    bench.hop.dropped_forward = 1
+    bench.told(Monotonic(START + REPORT_INTERVAL))
+    marks = bench.marks
+    bench.hop.backward_cell(bytes(1200))
+
+    assert len(bench.told(Monotonic(START + 2 * REPORT_INTERVAL))) == 1
+    assert bench.marks == marks == 1
 
 
 def test_32_bad_tags_in_ten_seconds_close_the_circuit():

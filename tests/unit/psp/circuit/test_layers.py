@@ -1,6 +1,8 @@
 """Layers of an origin against layers of hops."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from psp.circuit.hop_layer import HopLayer
 from psp.circuit.layers import Layers
@@ -192,13 +194,39 @@ def test_a_cell_in_which_nobody_has_a_message_is_of_hop_zero():
     assert layers.open(relays[0].backward_cell(bytes(1200))) == (0, None)
 
 
-@pytest.mark.parametrize("kind", [0x02, 0x10, 0x20, 0x40, 0x80, 0x12])
+@pytest.mark.parametrize("kind", [0x02, 0x20, 0x40, 0x80, 0x12, 0x30])
 def test_kind_bits_that_no_hop_may_set_are_a_breach(kind):
     layers, relays = ends(1)
     body = relays[0].sealing.seal(bytes([kind]) + bytes(inner_size(1)))
 
     with pytest.raises(DecodeError, match="kind"):
         layers.open(relays[0].head + body)
+
+
+@given(marks=st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans())))
+def test_a_cell_is_marked_if_any_hop_on_its_way_marked_it(marks):
+    layers, relays = ends(3)
+
+    for way in marks:
+        first, second, last = (Kind.CONGESTED * mark for mark in way)
+        cell = relays[2].message_cell(MESSAGE, last)
+        for relay, mark in ((relays[1], second), (relays[0], first)):
+            inner = cell[5 : relay.inner_end]
+            cell = relay.head + relay.sealing.seal(bytes((mark,)) + inner)
+        hop, plaintext = layers.open(cell)
+        assert (hop, plaintext[0]) == (3, Kind.MESSAGE | last)
+
+    assert (layers.opened, layers.marked) == (len(marks), sum(map(any, marks)))
+
+
+def test_cells_that_do_not_open_are_neither_counted_nor_marked():
+    layers, relays = ends(1)
+    cell = bytearray(relays[0].message_cell(MESSAGE, Kind.CONGESTED))
+    cell[9] ^= 1
+
+    assert layers.open(bytes(cell)) == (1, None)
+
+    assert (layers.opened, layers.marked) == (0, 0)
 
 
 def test_hops_that_were_cut_off_are_gone():

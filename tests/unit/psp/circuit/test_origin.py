@@ -487,7 +487,7 @@ def test_whatever_the_last_hop_says_unasked_closes_the_circuit(message):
     ("inner", "kind"),
     [
         (RelayMessage(RelayCommand.REPORT, 0, bytes(40)).encode() + b"\1", 1),
-        (RelayMessage(RelayCommand.REPORT, 0, bytes(40)).encode(), 0x11),
+        (RelayMessage(RelayCommand.REPORT, 0, bytes(40)).encode(), 0x21),
         (RelayMessage(RelayCommand.REPORT, 0, bytes(40)).encode(), 0x03),
         (b"\xff\0\0\0\0", 1),
         (b"\7\0\0\xff\xff", 1),
@@ -502,6 +502,19 @@ def test_malformed_messages_close_the_circuit(inner, kind):
     say(rig, 2, inner, kind)
 
     assert rig.events[0] == [CLOSED]
+
+
+def test_marks_are_counted_since_last_asked():
+    rig = CircuitRig(2)
+    circuit = rig.built(2)
+    report = RelayMessage(RelayCommand.REPORT, 0, bytes(40)).encode()
+    circuit.take_marks()
+
+    for kind in (1, 0x11, 1, 0x11, 1):
+        say(rig, 2, report, kind)
+
+    assert circuit.take_marks() == (5, 2)
+    assert circuit.take_marks() == (0, 0)
 
 
 def test_a_block_with_padding_that_is_not_zero_closes_the_circuit():

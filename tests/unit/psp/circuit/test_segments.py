@@ -5,15 +5,21 @@ import random
 import pytest
 
 from psp.circuit.events import ReportReceived
-from psp.circuit.report import DirectionReport, Report
-from psp.circuit.segments import MIN_CELLS, SegmentLoss, SegmentWatch
+from psp.circuit.segments import (
+    MIN_CELLS,
+    MIN_INTERVAL,
+    Sample,
+    SegmentLoss,
+    SegmentWatch,
+)
 from psp.testing.circuits import CircuitRig, fair
-from psp.units import Seconds
+from psp.units import Monotonic, Seconds
 from psp.wire.relay_message import RelayCommand
 
 
-def report(got):
-    return Report(DirectionReport(got), DirectionReport(0))
+def sample(interval, *, sealed=0, got=0, sent=0, opened=0):
+    """Return what is known when that many intervals have gone by."""
+    return Sample(Monotonic(interval * MIN_INTERVAL), sealed, got, sent, opened)
 
 
 def watch(hops=2):
@@ -24,18 +30,18 @@ def watch(hops=2):
 
 
 def test_the_first_report_only_begins_the_count():
-    loss = watch().record(1, report(50), sealed=5000, sent=5000, opened=50)
+    loss = watch().record(1, sample(0, sealed=5000, got=50, sent=5000, opened=50))
 
     assert loss == SegmentLoss(None, None)
 
 
 def test_loss_is_that_of_the_segment_alone():
     segments = watch()
-    segments.record(1, report(0), sealed=0, sent=0, opened=0)
-    segments.record(2, report(0), sealed=0, sent=0, opened=0)
+    segments.record(1, sample(0))
+    segments.record(2, sample(0))
 
-    first = segments.record(1, report(900), sealed=1000, sent=1000, opened=800)
-    second = segments.record(2, report(450), sealed=1000, sent=1000, opened=200)
+    first = segments.record(1, sample(1, sealed=1000, got=900, sent=1000, opened=800))
+    second = segments.record(2, sample(1, sealed=1000, got=450, sent=1000, opened=200))
 
     assert (first.forward, first.backward) == pytest.approx((0.1, 0.2))
     assert (second.forward, second.backward) == pytest.approx((0.5, 0.75))
@@ -43,10 +49,10 @@ def test_loss_is_that_of_the_segment_alone():
 
 def test_few_cells_tell_nothing():
     segments = watch()
-    segments.record(1, report(0), sealed=0, sent=0, opened=0)
+    segments.record(1, sample(0))
 
     loss = segments.record(
-        1, report(0), sealed=MIN_CELLS - 1, sent=MIN_CELLS, opened=MIN_CELLS
+        1, sample(1, sealed=MIN_CELLS - 1, sent=MIN_CELLS, opened=MIN_CELLS)
     )
 
     assert loss == SegmentLoss(None, 0.0)
@@ -54,21 +60,20 @@ def test_few_cells_tell_nothing():
 
 def test_nothing_is_known_behind_a_hop_that_gets_nothing():
     segments = watch()
-    for got in (0, 0):
-        segments.record(1, report(got), sealed=0, sent=0, opened=0)
-    segments.record(1, report(0), sealed=500, sent=500, opened=0)
-    segments.record(2, report(0), sealed=0, sent=0, opened=0)
+    segments.record(1, sample(0))
+    segments.record(1, sample(1, sealed=500, sent=500))
+    segments.record(2, sample(0))
 
-    loss = segments.record(2, report(0), sealed=500, sent=500, opened=0)
+    loss = segments.record(2, sample(1, sealed=500, sent=500))
 
     assert loss == SegmentLoss(None, None)
 
 
 def test_a_gain_counts_as_no_loss():
     segments = watch(1)
-    segments.record(1, report(0), sealed=0, sent=0, opened=0)
+    segments.record(1, sample(0))
 
-    loss = segments.record(1, report(510), sealed=500, sent=500, opened=500)
+    loss = segments.record(1, sample(1, sealed=500, got=510, sent=500, opened=500))
 
     assert loss == SegmentLoss(0.0, 0.0)
 
@@ -76,21 +81,33 @@ def test_a_gain_counts_as_no_loss():
 def test_old_reports_are_forgotten():
     segments = watch(1)
     for i in range(5):
-        segments.record(1, report(0), sealed=1000 * i, sent=0, opened=0)
+        segments.record(1, sample(i, sealed=1000 * i))
     for i in range(5, 8):
         got = 1000 * (i - 4)
-        loss = segments.record(1, report(got), sealed=1000 * i, sent=0, opened=0)
+        loss = segments.record(1, sample(i, sealed=1000 * i, got=got))
 
     assert loss.forward == 0.0
 
 
+def test_early_reports_neither_count_nor_push_others_out():
+    segments = watch(1)
+    segments.record(1, sample(0))
+    for i in range(20):
+        early = segments.record(1, sample(i / 20, sealed=50 * i))
+        assert early == SegmentLoss(None, None)
+
+    loss = segments.record(1, sample(1, sealed=1000, got=700))
+
+    assert loss.forward == pytest.approx(0.3)
+
+
 def test_a_hop_that_was_cut_off_begins_anew():
     segments = watch(1)
-    segments.record(1, report(0), sealed=0, sent=0, opened=0)
+    segments.record(1, sample(0))
     segments.cut(0)
     segments.add_hop()
 
-    loss = segments.record(1, report(500), sealed=500, sent=500, opened=500)
+    loss = segments.record(1, sample(1, sealed=500, got=500, sent=500, opened=500))
 
     assert loss == SegmentLoss(None, None)
 
