@@ -10,7 +10,8 @@ Owners use ``machine`` (`LinkMachine`), ``config``, ``events``, ``stats`` and
         table        links by name, peer, token   upkeep       what time asks of a link
           link         one session: queue, keys, cells of its own
             keypair      sealing and opening; replay window
-            repair       what was lost is asked for once
+            gaps         what was lost, and when to ask for it
+            repair       what was sent, to send it again
             liveness     signs of life            roaming      a peer's new address
       indexes      receiver index to owner
       cookie, limits, freshness                   what strangers may cause

@@ -21,7 +21,8 @@ from psp.crypto.kdf import LinkKeys
 from psp.crypto.primitives import InvalidTag, aes_gcm
 from psp.crypto.replay import ReplayWindow
 from psp.link.config import HARD_PACKET_LIMIT, REPLAY_WINDOW
-from psp.link.repair import Gaps, SentTrains
+from psp.link.gaps import Gaps
+from psp.link.repair import SentTrains
 from psp.link.stats import LinkStats
 from psp.units import Monotonic
 from psp.wire.packet import pack_data_header
@@ -185,6 +186,6 @@ class Keypair:
         window = self.window
         if counter > window.highest:
             self.gaps.note(window.highest + 1, counter, now)
-        elif self.gaps.fill(counter):
+        elif self.gaps.fill(counter, now):
             self._stats.repaired += 1
         window.accept(counter)
