@@ -13,10 +13,9 @@ and for a cell from the next hop, `backward_cell`. The attributes of `HopLayer` 
 public so that a relay may write these few lines into its own loop.
 
 The slow half is a machine: after any call, send `cells_to_send`, handle `next_event`
-until None, and arm a timer for `next_timeout`. Old requests are forgotten, so an idle circuit costs its two layers and little more.
-
-The states and what is taken in which stand in `psp.circuit.state`. A breach of the
-protocol closes the circuit at once: it emits `HopClosed` and is deaf from then on.
+until None, and arm a timer for `next_timeout`. The states and what is taken in which
+stand in `psp.circuit.state`. A breach of the protocol closes the circuit at once: it
+emits `HopClosed` and is deaf from then on.
 """
 
 from collections import deque
@@ -33,7 +32,11 @@ from psp.circuit.events import (
 from psp.circuit.exchange import FIRST_HOP_STREAM, Exchange
 from psp.circuit.hop_layer import HopLayer
 from psp.circuit.limits import HopLimits
-from psp.circuit.report import DirectionReport, Report
+from psp.circuit.report import (
+    EARLY_REPORT_INTERVAL,
+    REPORT_INTERVAL,
+    hop_report,
+)
 from psp.circuit.state import HOP_MOVES, HOP_TAKES, HopMove, HopState, after
 from psp.circuit.stats import HopStats
 from psp.crypto.circuit_handshake import HopKeys
@@ -44,11 +47,6 @@ from psp.wire.cell import HEADER, CellCommand, Reason
 from psp.wire.extend import Extend
 from psp.wire.onion import KIND_MASK, MAX_HOPS, Kind, message_capacity
 from psp.wire.relay_message import RelayCommand, RelayMessage
-
-REPORT_INTERVAL = Seconds(10.0)
-EARLY_REPORT_INTERVAL = Seconds(0.1)
-"""Between reports while cells are dropped: a sender cannot follow faster than its round
-trip allows, which is longer than this as a rule."""
 
 LOST_NOTICE_INTERVAL = Seconds(1.0)
 
@@ -134,8 +132,7 @@ class HopCircuit(HopLayer):
     def judge(self, plaintext: bytes | None, now: Monotonic) -> bytes | None:
         """Do what `open_forward` does once a cell is opened.
 
-        For loops that open cells themselves: what has no kind bits but audio and key
-        frame, and a next hop to go to, needs no judgement.
+        What has no kind bits but audio and key frame, and a next hop, passes unjudged.
         """
         if plaintext is None:
             self._count_bad(now)
@@ -189,10 +186,7 @@ class HopCircuit(HopLayer):
         relay_handshake: bytes,
         now: Monotonic,
     ) -> None:
-        """The next hop answered: tell the origin and begin to pass cells on.
-
-        Does nothing if the origin has changed its mind meanwhile.
-        """
+        """Tell the origin, unless it changed its mind, and begin to pass cells on."""
         if not self._is_extending(stream_id):
             return
         self._move(HopMove.EXTENDED)
@@ -234,19 +228,13 @@ class HopCircuit(HopLayer):
             self._exchange.refuse(stream_id, reason, now)
 
     def report_drops(self, now: Monotonic) -> None:
-        """Report soon that the relay threw cells of this circuit away.
-
-        Not sooner than 100 ms after the last report, and in a marked cell.
-        """
+        """Report soon, 100 ms after the last report at the soonest, in a marked cell."""
         soonest = self._next_report - REPORT_INTERVAL + EARLY_REPORT_INTERVAL
         if self._next_report > now + EARLY_REPORT_INTERVAL:
             self._next_report = Monotonic(max(now, soonest))
 
     def joined(self) -> None:
-        """Tell the origin that established here that the other one has joined.
-
-        Sent once and not answered: the first block says as much.
-        """
+        """Tell the origin that established here, once, that the other has joined."""
         if self._state is not HopState.CLOSED:
             self._send(RelayMessage(RelayCommand.JOINED, 0, b"\0"))
 
@@ -371,14 +359,8 @@ class HopCircuit(HopLayer):
         self._reported = activity
         mark = Kind.CONGESTED if drops > self._reported_drops else Kind.PASS
         self._reported_drops = drops
-        report = Report(
-            DirectionReport(
-                self.opening.received,
-                self.opening.bad_tag,
-                self.opening.replayed,
-                self.dropped_forward,
-            ),
-            DirectionReport(passed_back, dropped=self.dropped_backward),
+        report = hop_report(
+            self.opening, self.dropped_forward, passed_back, self.dropped_backward
         )
         self._send(RelayMessage(RelayCommand.REPORT, 0, report.encode()), mark)
 

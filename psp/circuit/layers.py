@@ -64,20 +64,15 @@ class Layer:
 
 
 class Layers:
-    """The layers of one circuit, hop 1 first.
+    """The layers of one circuit, hop 1 first."""
 
-    Attributes:
-        opened: Cells opened to the message in them.
-        marked: Of these, how many any hop marked as congested.
-    """
-
-    __slots__ = ("_head", "_layers", "marked", "opened")
+    __slots__ = ("_head", "_layers", "_marked", "_opened")
 
     def __init__(self, circuit_id: CircuitId) -> None:
         self._head = HEADER.pack(circuit_id, CellCommand.RELAY)
         self._layers: list[Layer] = []
-        self.opened = 0
-        self.marked = 0
+        self._opened = 0
+        self._marked = 0
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -85,6 +80,12 @@ class Layers:
     def __getitem__(self, hop: int) -> Layer:
         """Return the layer of hop 1 … 4."""
         return self._layers[hop - 1]
+
+    def take_marks(self) -> tuple[int, int]:
+        """Return how many cells were opened, and of them marked, since last asked."""
+        marks = self._opened, self._marked
+        self._opened = self._marked = 0
+        return marks
 
     def add(self, keys: HopKeys) -> None:
         """Add one more hop."""
@@ -147,9 +148,9 @@ class Layers:
                 raise DecodeError(f"kind {kind} from hop {hop}")
             kinds |= kind
             if kind & _MESSAGE:
-                self.opened += 1
+                self._opened += 1
                 if kinds & _CONGESTED:
-                    self.marked += 1
+                    self._marked += 1
                 return hop, plaintext
             body, start = plaintext, 1
         return 0, None

@@ -96,8 +96,7 @@ class OriginCircuit:
     def received(self, hop: int) -> DirectionReport:
         """Return what we counted at the layer of ``hop``.
 
-        A bad tag there, under good layers before it, came about at that hop, at the one
-        before it, or between them (R-TAG-4).
+        A bad tag there came about at that hop, the one before, or between (R-TAG-4).
         """
         opening = self._hops.layers[self._check(hop)].opening
         return DirectionReport(opening.received, opening.bad_tag, opening.replayed)
@@ -105,13 +104,9 @@ class OriginCircuit:
     def take_marks(self) -> tuple[int, int]:
         """Return how many cells came since last asked, and how many were marked.
 
-        A mark is a relay's word that this circuit, or the one joined to it, takes more
-        than its share of a relay that is behind: whoever sends should send less.
+        By a relay that is behind, as we take more than our share: send less.
         """
-        layers = self._hops.layers
-        marks = layers.opened, layers.marked
-        layers.opened = layers.marked = 0
-        return marks
+        return self._hops.layers.take_marks()
 
     # -- what to do with it
 
@@ -155,8 +150,7 @@ class OriginCircuit:
     ) -> list[bytes]:
         """Return the cells that take session blocks to the last hop.
 
-        Blocks for a circuit that is not open are dropped and counted: media does not
-        wait.
+        They are dropped and counted while it is not open: media does not wait.
 
         Args:
             blocks: 1,106 bytes each.
@@ -309,8 +303,7 @@ class OriginCircuit:
 
     def _excuse_stale(self, what: str, now: Monotonic) -> None:
         """Count what hops that come or go may cause; close for it otherwise."""
-        is_excused = self._hops.expectations.excuses_stale(now)
-        if self._state is OriginState.OPEN and not is_excused:
+        if self.is_open and not self._hops.expectations.excuses_stale(now):
             raise RemoteProtocolError(what)
         self.stats.stale += 1
 
@@ -352,11 +345,7 @@ class OriginCircuit:
             self._events.append(event)
 
     def _receive_failure(self, event: events.RequestFailed) -> None:
-        """An EXTEND or TRUNCATE failed.
-
-        Only a refused extension of a circuit that was complete leaves it as it was;
-        otherwise nobody knows how long the circuit is, or it is useless.
-        """
+        """Only a refused extension leaves a complete circuit of known length."""
         is_extend = event.command is RelayCommand.EXTEND
         if is_extend and event.is_refused and self._was_built:
             self._move(OriginMove.EXTEND_FAILED)
@@ -396,8 +385,7 @@ class OriginCircuit:
         self._move(OriginMove.CLOSE)
         self._outgoing = []
         if not is_remote:
-            body = bytes([Reason.NONE])
-            cell = Cell(self.circuit_id, CellCommand.DESTROY, body)
+            cell = Cell(self.circuit_id, CellCommand.DESTROY, bytes([Reason.NONE]))
             self._outgoing.append(cell.encode())
         self._events.append(events.CircuitClosed(reason, hop, is_remote))
 

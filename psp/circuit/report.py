@@ -9,7 +9,14 @@ import struct
 from dataclasses import dataclass
 from typing import Self
 
+from psp.crypto.layer import OpeningLayer
 from psp.errors import DecodeError
+from psp.units import Seconds
+
+REPORT_INTERVAL = Seconds(10.0)
+EARLY_REPORT_INTERVAL = Seconds(0.1)
+"""Between reports while cells are dropped: senders follow once per round trip, which is
+longer as a rule."""
 
 _LAYOUT = struct.Struct("!QIIIQIII")
 _MAX_U32 = 0xFFFFFFFF
@@ -23,7 +30,8 @@ class DirectionReport:
         received: Good cells: opened (forward), or handed over by the next hop (backward).
         bad_tag: Cells whose tag was wrong.
         replayed: Cells seen before, or too old.
-        dropped: Good cells that a full queue threw away.
+        dropped: Cells that the hop threw away: those above an egress limit, and those
+            above the circuit's share, which were not opened and are not ``received``.
     """
 
     received: int
@@ -63,3 +71,15 @@ class Report:
             raise DecodeError(f"report of {len(data)} bytes")
         fields = _LAYOUT.unpack(data)
         return cls(DirectionReport(*fields[:4]), DirectionReport(*fields[4:]))
+
+
+def hop_report(
+    opening: OpeningLayer, dropped_forward: int, passed_back: int, dropped_backward: int
+) -> Report:
+    """Return what a hop says of what it opened, passed back and threw away."""
+    return Report(
+        DirectionReport(
+            opening.received, opening.bad_tag, opening.replayed, dropped_forward
+        ),
+        DirectionReport(passed_back, dropped=dropped_backward),
+    )

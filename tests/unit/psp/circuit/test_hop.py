@@ -12,10 +12,15 @@ from psp.circuit.events import (
     RequestReceived,
     TruncateRequested,
 )
-from psp.circuit.hop import EARLY_REPORT_INTERVAL, REPORT_INTERVAL, HopCircuit
+from psp.circuit.hop import HopCircuit
 from psp.circuit.layers import Layers
 from psp.circuit.limits import MAX_EXTENDS
-from psp.circuit.report import DirectionReport, Report
+from psp.circuit.report import (
+    EARLY_REPORT_INTERVAL,
+    REPORT_INTERVAL,
+    DirectionReport,
+    Report,
+)
 from psp.circuit.state import HOP_TAKES, HopState
 from psp.circuit.stats import HopStats
 from psp.crypto.circuit_handshake import HopKeys

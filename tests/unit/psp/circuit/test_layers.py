@@ -216,7 +216,7 @@ def test_a_cell_is_marked_if_any_hop_on_its_way_marked_it(marks):
         hop, plaintext = layers.open(cell)
         assert (hop, plaintext[0]) == (3, Kind.MESSAGE | last)
 
-    assert (layers.opened, layers.marked) == (len(marks), sum(map(any, marks)))
+    assert layers.take_marks() == (len(marks), sum(map(any, marks)))
 
 
 def test_cells_that_do_not_open_are_neither_counted_nor_marked():
@@ -226,7 +226,7 @@ def test_cells_that_do_not_open_are_neither_counted_nor_marked():
 
     assert layers.open(bytes(cell)) == (1, None)
 
-    assert (layers.opened, layers.marked) == (0, 0)
+    assert layers.take_marks() == (0, 0)
 
 
 def test_hops_that_were_cut_off_are_gone():
