@@ -89,6 +89,7 @@ class Circuit:
         joined: Set when the rendezvous has spliced it.
         build_time: How long it took.
         hops_added: How many hops have answered.
+        grants: What each of them grants, in kbit/s each way.
         failed_hop: The hop that failed the build, from 1; None when unknown.
     """
 
@@ -103,6 +104,7 @@ class Circuit:
         self.joined = asyncio.Event()
         self.build_time = Seconds(0.0)
         self.hops_added = 0
+        self.grants: list[int] = []
         self.failed_hop: int | None = None
         self._network = network
         self._waiting: dict[tuple[int, int], asyncio.Future[bytes]] = {}
@@ -117,6 +119,11 @@ class Circuit:
     def is_open(self) -> bool:
         """Whether it can still be used."""
         return not self.closed.done()
+
+    @property
+    def granted(self) -> int:
+        """What every hop grants, in kbit/s each way; 0 if nothing was asked for."""
+        return min(self.grants, default=0)
 
     @property
     def handshake_hash(self) -> bytes:
@@ -180,6 +187,7 @@ class Circuit:
         match event:
             case HopAdded():
                 self.hops_added = event.hop
+                self.grants.append(event.granted)
             case CircuitBuilt():
                 self.build_time = event.build_time
                 if not self.built.done():

@@ -4,6 +4,8 @@
   one wish, the first that is built wins (R-PATH-6).
 * A relay that did not answer is a *suspect* for a minute and stays off paths, as long
   as a path without it exists.
+* A relay that has not the bandwidth that a call needs is left out of calls' circuits for
+  a minute; it is no suspect, and never a reason to leave the primary guards.
 * Guards are told what worked and what did not (R-PATH-4, R-TAG-6).
 """
 
@@ -13,6 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import median
 
+from psp.bandwidth import NO_BANDWIDTH, Bandwidth
 from psp.client.circuit import Circuit, CircuitError
 from psp.client.context import ClientContext
 from psp.client.network import ClientNetwork
@@ -26,6 +29,8 @@ from psp.wire.cell import Reason
 from psp.wire.endpoint import Endpoint
 
 MAX_SUSPECTS = 256
+"""Relays that are remembered for having failed; as many for being full."""
+_MEDIA = frozenset({Purpose.RENDEZVOUS_CALLER, Purpose.RENDEZVOUS_CALLEE})
 _BUILD_TIMES = 32
 
 
@@ -38,7 +43,7 @@ class BuilderConfig:
         race_after: Least time before a slow build gets company.
         racers: Builds at the same time for one wish.
         attempts: Builds in all for one wish.
-        suspect_for: How long a silent relay stays off paths.
+        suspect_for: How long a silent relay stays off paths, and a full one off calls'.
         ping_within: Least time a hop has to answer a ping.
         network_up_for: A sign of life this recent says that our own network works.
     """
@@ -56,6 +61,21 @@ class RegistryExpiredError(PspError):
     """No new circuits: what is known of the relays is too old (R-RPC-2)."""
 
 
+class BandwidthError(CircuitError):
+    """Relays on every path tried have promised their bandwidth to others."""
+
+    def __init__(self, least: int) -> None:
+        """Say how much was needed, in kbit/s."""
+        super().__init__(Reason.BANDWIDTH)
+        self._least = least
+
+    def __str__(self) -> str:
+        return (
+            f"no relay on the path grants {self._least} kbit/s; try again in a minute, "
+            "or ask for less (min_kbit_per_s in [call])"
+        )
+
+
 class CircuitBuilder:
     """Opens circuits for one client."""
 
@@ -65,12 +85,26 @@ class CircuitBuilder:
         network: ClientNetwork,
         selector: PathSelector,
         config: BuilderConfig | None = None,
+        *,
+        call_bandwidth: Bandwidth = NO_BANDWIDTH,
     ) -> None:
+        """Be ready to build.
+
+        Args:
+            context: What the client shares.
+            network: Runs the circuits.
+            selector: Chooses their relays.
+            config: Timing.
+            call_bandwidth: What circuits of calls ask of each relay; others ask for
+                nothing.
+        """
         self.config = config or BuilderConfig()
+        self._call_bandwidth = call_bandwidth
         self._context = context
         self._network = network
         self._selector = selector
         self._suspects: dict[NodeId, Monotonic] = {}
+        self._full: dict[NodeId, Monotonic] = {}
         self._build_times: deque[float] = deque(maxlen=_BUILD_TIMES)
         self._alive_at = network.now()
 
@@ -97,6 +131,7 @@ class CircuitBuilder:
         Raises:
             NoPathError: If there is no path.
             CircuitError: If no build succeeded in time.
+            BandwidthError: If it was for want of bandwidth.
             RegistryExpiredError: If nobody vouches for the relays any more.
         """
         expires = self._context.registry.expires + CLOCK_TOLERANCE
@@ -146,19 +181,18 @@ class CircuitBuilder:
             self._selector.guards.record_failure(node_id, now, is_network_up=is_up)
             if not is_up:
                 return
-        self._suspects.pop(node_id, None)
-        self._suspects[node_id] = Monotonic(now + self.config.suspect_for)
-        while len(self._suspects) > MAX_SUSPECTS:
-            del self._suspects[next(iter(self._suspects))]
+        self._shun(self._suspects, node_id, now)
 
     # -- for the race
 
     def choose(self, wish: "_Wish", besides: Collection[NodeId]) -> Path:
         """Choose a path without suspects and ``besides``, or with them if need be."""
         now = self._network.now()
-        suspects = {key for key in self._suspects if self._is_suspect(key, now)}
-        suspects.discard(wish.last or NodeId(b""))
-        for exclude in (suspects | set(besides), suspects, set()):
+        shunned = _still(self._suspects, now)
+        if wish.purpose in _MEDIA:
+            shunned |= self._full_relays(shunned, now)
+        shunned.discard(wish.last or NodeId(b""))
+        for exclude in (shunned | set(besides), shunned, set()):
             try:
                 return self._selector.choose_path(
                     wish.purpose,
@@ -176,9 +210,13 @@ class CircuitBuilder:
                     raise
         raise AssertionError("the last attempt excludes nothing and raises")
 
-    def start(self, path: Path) -> Circuit:
+    def start(self, path: Path, bandwidth: Bandwidth = NO_BANDWIDTH) -> Circuit:
         """Start one build."""
-        return self._network.open(path.hops)
+        return self._network.open(path.hops, bandwidth)
+
+    def bandwidth(self, wish: "_Wish") -> Bandwidth:
+        """Return what the relays are asked for."""
+        return self._call_bandwidth if wish.purpose in _MEDIA else NO_BANDWIDTH
 
     @property
     def race_after(self) -> float:
@@ -198,11 +236,39 @@ class CircuitBuilder:
         if circuit.built.done() and circuit.built.exception() is None:
             guards.record_built(guard)
             self._build_times.append(circuit.build_time)
+        elif _is_for_bandwidth(circuit):
+            refused = circuit.path[circuit.hops_added].node_id
+            self._shun(self._full, refused, now)
         elif circuit.failed_hop is not None:
             self.suspect(circuit.path, circuit.failed_hop)
 
-    def _is_suspect(self, node_id: NodeId, now: Monotonic) -> bool:
-        return self._suspects.get(node_id, now) > now
+    def _full_relays(self, suspects: set[NodeId], now: Monotonic) -> set[NodeId]:
+        """Return who has lately refused; no primary guard unless another one serves."""
+        guards, full = self._selector.guards, _still(self._full, now)
+        primary = set(guards.primary())
+        usable = primary - full - suspects
+        if any(guards.is_reachable(guard, now) for guard in usable):
+            return full
+        return full - primary
+
+    def _shun(
+        self, shunned: dict[NodeId, Monotonic], node_id: NodeId, now: Monotonic
+    ) -> None:
+        shunned.pop(node_id, None)
+        shunned[node_id] = Monotonic(now + self.config.suspect_for)
+        while len(shunned) > MAX_SUSPECTS:
+            del shunned[next(iter(shunned))]
+
+
+def _is_for_bandwidth(circuit: Circuit) -> bool:
+    """Tell whether a build has failed because a relay has not the bandwidth."""
+    if not circuit.closed.done() or circuit.hops_added == len(circuit.path):
+        return False
+    return circuit.closed.result() is Reason.BANDWIDTH
+
+
+def _still(shunned: dict[NodeId, Monotonic], now: Monotonic) -> set[NodeId]:
+    return {node_id for node_id, until in shunned.items() if until > now}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +290,7 @@ class _Race:
         self._running: list[Circuit] = []
         self._started = 0
         self._last_error = CircuitError(Reason.TIMEOUT)
+        self._bandwidth = builder.bandwidth(wish)
 
     async def run(self) -> Circuit:
         """Return the first circuit that is built."""
@@ -245,7 +312,7 @@ class _Race:
                     if error is None:
                         return circuit
                     if isinstance(error, CircuitError):
-                        self._last_error = error
+                        self._last_error = self._explain(error)
 
     def close(self) -> None:
         """Give up the builds that lost."""
@@ -263,5 +330,10 @@ class _Race:
             node.node_id for circuit in self._running for node in circuit.path[1:-1]
         }
         path = self._builder.choose(self._wish, besides)
-        self._running.append(self._builder.start(path))
+        self._running.append(self._builder.start(path, self._bandwidth))
         self._started += 1
+
+    def _explain(self, error: CircuitError) -> CircuitError:
+        if error.reason is not Reason.BANDWIDTH:
+            return error
+        return BandwidthError(self._bandwidth.min_kbit_per_s)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from psp.client.announcing.announcer_config import AnnouncerConfig
+from psp.client.call_config import CallConfig
 from psp.client.gateway_config import GatewayConfig
 from psp.client.spare_config import SpareConfig
 from psp.directory.fallback import MIN_SOURCES
@@ -98,6 +99,7 @@ class ClientConfig:
         bind: The address to send from; 0.0.0.0 or ::.
         port: The UDP port to send from; 0 for any.
         path: Rules for choosing relays.
+        call: What calls ask of relays.
         presence: How a presence is kept up.
         directory: How often to look which relays run.
         snapshot: How the chain's list is kept fresh without an endpoint.
@@ -110,6 +112,7 @@ class ClientConfig:
     bind: str = "0.0.0.0"  # noqa: S104 - packets from strangers are dropped unanswered
     port: int = 0
     path: PathConfig = field(default_factory=PathConfig)
+    call: CallConfig = field(default_factory=CallConfig)
     presence: AnnouncerConfig = field(default_factory=AnnouncerConfig)
     directory: DirectoryConfig = field(default_factory=DirectoryConfig)
     snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)

@@ -6,6 +6,7 @@ and deadlines.
 
 from collections.abc import Callable, Sequence
 
+from psp.bandwidth import NO_BANDWIDTH, Bandwidth
 from psp.circuit.origin import HopSpec, OriginCircuit
 from psp.client.circuit import Circuit, CircuitError
 from psp.endpoint.events import (
@@ -36,13 +37,22 @@ class ClientNetwork:
         """Return the time of the loop's clock."""
         return self._driver.now()
 
-    def open(self, path: Sequence[NodeRecord]) -> Circuit:
+    def open(
+        self, path: Sequence[NodeRecord], bandwidth: Bandwidth = NO_BANDWIDTH
+    ) -> Circuit:
         """Start to build a circuit; await its ``built``.
+
+        Args:
+            path: Its relays, entry first.
+            bandwidth: What to ask each of them for.
 
         Raises:
             LocalProtocolError: If too many circuits are open.
         """
-        hops = [HopSpec(node.node_id, node.onion_key, node.endpoints) for node in path]
+        hops = [
+            HopSpec(node.node_id, node.onion_key, node.endpoints, bandwidth)
+            for node in path
+        ]
         key = self._machine.open_circuit(hops, self.now())
         circuit = self._circuits[key] = Circuit(self, key, path)
         self._driver.schedule_flush()

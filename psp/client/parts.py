@@ -94,7 +94,12 @@ class ClientParts:
             outfit.state.guards,
             outfit.state.layer2,
         )
-        self.circuits = CircuitBuilder(context, self.network, selector)
+        self.circuits = CircuitBuilder(
+            context,
+            self.network,
+            selector,
+            call_bandwidth=config.call.bandwidth,
+        )
         self.directory = Directory(
             context,
             self.circuits,

@@ -5,9 +5,15 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from psp.bandwidth import NO_BANDWIDTH, Bandwidth
 from psp.circuit.events import CircuitBuilt, CircuitClosed, HopAdded
 from psp.client.circuit import Circuit, CircuitError, CircuitOwner
-from psp.client.circuits import MAX_SUSPECTS, BuilderConfig, CircuitBuilder
+from psp.client.circuits import (
+    MAX_SUSPECTS,
+    BandwidthError,
+    BuilderConfig,
+    CircuitBuilder,
+)
 from psp.directory.trusted import TrustedFileRegistry
 from psp.ids import NodeId
 from psp.path.constraints import Constraints
@@ -25,6 +31,7 @@ from psp.wire.cell import Reason
 if TYPE_CHECKING:
     from psp.client.network import ClientNetwork
 
+CALL = Bandwidth(480, 3000)
 SIGNED = SignedNetwork.build(SeededEntropy("builder"), nodes=14, operators=14)
 
 
@@ -38,14 +45,17 @@ class Sky:
         self.opened: list[Circuit] = []
         self.closed: list[tuple[Circuit, Reason]] = []
         self.silent_hops: set[NodeId] = set()
+        self.full: set[NodeId] = set()
+        self.asked: list[Bandwidth] = []
 
     def now(self) -> Monotonic:
         return Monotonic(asyncio.get_running_loop().time())
 
-    def open(self, path) -> Circuit:
+    def open(self, path, bandwidth) -> Circuit:
         owner = cast("CircuitOwner", self)
         circuit = Circuit(owner, len(self.opened), path)
         self.opened.append(circuit)
+        self.asked.append(bandwidth)
         self._tasks = [*getattr(self, "_tasks", []), self._build(circuit)]
         return circuit
 
@@ -60,7 +70,13 @@ class Sky:
                 await asyncio.sleep(self.slow.get(node.node_id, self.delay))
                 if not circuit.is_open:
                     return
-                circuit.receive(HopAdded(hop))
+                asked = self.asked[circuit.key]
+                if asked.min_kbit_per_s and node.node_id in self.full:
+                    # A guard refuses by DESTROY, which names no hop.
+                    at = None if hop == 1 else hop
+                    circuit.receive(CircuitClosed(Reason.BANDWIDTH, at, is_remote=True))
+                    return
+                circuit.receive(HopAdded(hop, asked.wanted_kbit_per_s))
             circuit.receive(CircuitBuilt(Seconds(self.now() - started)))
 
         return asyncio.create_task(build())
@@ -82,11 +98,16 @@ class Rig:
         self.selector = PathSelector(Constraints(), self.guards, Layer2Guards())
         self.selector.update(registry.nodes(), START, context.entropy)
         network = cast("ClientNetwork", self.sky)
-        self.builder = CircuitBuilder(context, network, self.selector, config)
+        self.builder = CircuitBuilder(
+            context, network, self.selector, config, call_bandwidth=CALL
+        )
         self.last = registry.discovery_nodes()[0]
 
     async def open(self, **options) -> Circuit:
         return await self.builder.open(Purpose.LOOKUP, last=self.last, **options)
+
+    async def open_call(self, purpose=Purpose.RENDEZVOUS_CALLER, **options) -> Circuit:
+        return await self.builder.open(purpose, **options)
 
 
 def simulate(main, config: BuilderConfig | None = None):
@@ -295,3 +316,89 @@ def test_a_rendezvous_is_drawn_without_building_to_it():
         return drawn & set(avoid), rig.sky.opened
 
     assert simulate(main) == (set(), [])
+
+
+def nodes_of(circuit: Circuit) -> set[NodeId]:
+    return {node.node_id for node in circuit.path}
+
+
+def test_only_circuits_of_calls_ask_for_bandwidth():
+    async def main(rig: Rig):
+        call = await rig.open_call()
+        answer = await rig.open_call(Purpose.RENDEZVOUS_CALLEE, last=rig.last)
+        plain = await rig.open()
+        return rig.sky.asked, [each.granted for each in (call, answer, plain)]
+
+    assert simulate(main) == ([CALL, CALL, NO_BANDWIDTH], [3000, 3000, 0])
+
+
+def test_a_call_goes_around_full_relays_for_a_minute_and_others_do_not():
+    async def main(rig: Rig):
+        first = await rig.open_call()
+        full = first.path[1].node_id
+        rig.sky.full.add(full)
+        calls = [await rig.open_call() for _ in range(40)]
+        refused = sum(full in nodes_of(each) for each in rig.sky.opened[1:])
+        others = [await rig.open() for _ in range(40)]
+        rig.sky.full.clear()
+        await asyncio.sleep(61.0)
+        later = [await rig.open_call() for _ in range(60)]
+        return full, calls, refused, others, later
+
+    full, calls, refused, others, later = simulate(main)
+
+    assert all(full not in nodes_of(circuit) for circuit in calls)
+    assert refused == 1, "it was asked once, and then left alone"
+    assert any(full in nodes_of(circuit) for circuit in others)
+    assert any(full in nodes_of(circuit) for circuit in later)
+
+
+def test_a_full_guard_is_gone_around_and_stays_a_good_guard():
+    async def main(rig: Rig):
+        guard = (await rig.open_call()).path[0].node_id
+        rig.sky.full.add(guard)
+        call = await rig.open_call()
+        other = await rig.open()
+        is_well = rig.guards.is_reachable(guard, rig.sky.now())
+        return guard, call, other, is_well, rig.guards.primary()
+
+    guard, call, other, is_well, primary = simulate(main)
+
+    assert call.path[0].node_id in set(primary) - {guard}
+    assert other.path[0].node_id == guard
+    assert is_well
+
+
+def test_want_of_bandwidth_drives_nobody_off_the_primary_guards():
+    async def main(rig: Rig):
+        primary = set(rig.guards.primary())
+        rig.sky.full |= primary
+        for _ in range(3):
+            with pytest.raises(BandwidthError):
+                await rig.open_call()
+        return primary, {circuit.path[0].node_id for circuit in rig.sky.opened}
+
+    primary, used = simulate(main)
+
+    assert used == primary
+
+
+def test_when_every_relay_is_full_the_error_says_what_was_needed():
+    async def main(rig: Rig):
+        rig.sky.full |= set(rig.registry.nodes())
+        with pytest.raises(BandwidthError, match=r"no relay .* grants 480 kbit/s") as e:
+            await rig.open_call()
+        return e.value.reason, len(rig.sky.opened)
+
+    assert simulate(main) == (Reason.BANDWIDTH, BuilderConfig().attempts)
+
+
+def test_a_full_relay_is_used_where_there_is_no_other():
+    async def main(rig: Rig):
+        rig.sky.full.add(rig.last)
+        with pytest.raises(BandwidthError):
+            await rig.open_call(Purpose.RENDEZVOUS_CALLEE, last=rig.last)
+        rig.sky.full.clear()
+        return await rig.open_call(Purpose.RENDEZVOUS_CALLEE, last=rig.last)
+
+    assert simulate(main).granted == 3000
