@@ -217,7 +217,7 @@ async def answer_until_closed(pipe: Connection, measure: Callable[[], object]) -
         else:
             pipe.send(measure())
 
-    loop.add_reader(pipe.fileno(), command)
+    _read_when_ready(pipe, command)
     await closed.wait()
     loop.remove_reader(pipe.fileno())
 
@@ -226,7 +226,7 @@ async def answer_calls(pipe: Connection, target: object) -> None:
     """Call methods of ``target`` as the parent asks, until the pipe closes.
 
     A question is ``(name, arguments)`` of a coroutine method; the answer is what it
-    returns, or the `Failure` of its `PspError`. What is still being done when the pipe
+    returns, or the `Failure` of its `PspError` or TimeoutError. What is still being done when the pipe
     closes is cancelled.
     """
     loop = asyncio.get_running_loop()
@@ -242,7 +242,7 @@ async def answer_calls(pipe: Connection, target: object) -> None:
                 task.cancel()
 
     task: asyncio.Task[object] | None = None
-    loop.add_reader(pipe.fileno(), command)
+    _read_when_ready(pipe, command)
     while (question := await questions.get()) is not None:
         name, arguments = question
         task = asyncio.create_task(getattr(target, name)(*arguments))
@@ -251,10 +251,18 @@ async def answer_calls(pipe: Connection, target: object) -> None:
             answer = await task
         except PspError as error:
             answer = Failure(str(error))
+        except TimeoutError:
+            answer = Failure(f"{name} took too long")
         except asyncio.CancelledError:
             return
         pipe.send(answer)
         task = None
+
+
+def _read_when_ready(pipe: Connection, read: Callable[[], None]) -> None:
+    asyncio.get_running_loop().add_reader(pipe.fileno(), read)
+    # uvloop makes what it watches non-blocking; a long message comes in several parts.
+    os.set_blocking(pipe.fileno(), True)
 
 
 def cpu_seconds() -> float:

@@ -20,6 +20,9 @@ class Worker:
     async def fail(self):
         raise ConfigError("the cable is out")
 
+    async def stall(self):
+        raise TimeoutError
+
     async def wait(self):
         await asyncio.Event().wait()
 
@@ -46,12 +49,25 @@ def test_answers_come_in_the_order_of_who_was_asked():
         assert answers([two, one]) == [8, 4]
 
 
+def test_questions_longer_than_a_pipe_holds_arrive():
+    with worker("the client") as child:
+        assert child.ask(("double", ("long" * 1_000_000,))) == "long" * 2_000_000
+
+
 def test_child_that_fails_says_why_and_goes_on():
     with worker("relay 2") as child:
         with pytest.raises(ChildError, match=r"relay 2 .*: the cable is out"):
             child.ask(("fail", ()))
 
         assert child.ask(("double", (1,))) == 2
+
+
+def test_child_that_runs_out_of_time_says_with_what():
+    with (
+        worker("the client") as child,
+        pytest.raises(ChildError, match=r"the client .*: stall took too long"),
+    ):
+        child.ask(("stall", ()))
 
 
 def test_child_that_cannot_enter_its_place_says_so():
