@@ -6,6 +6,7 @@ off, in the clients' settings, as all relays share the loopback network.
 """
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -111,6 +112,7 @@ def make_plan(
     discovery: int,
     entropy: Entropy,
     unix_now: float,
+    hosts: Sequence[str] | None = None,
     chain: ChainPlan | None = None,
 ) -> NetworkPlan:
     """Make all keys and write all files.
@@ -122,6 +124,7 @@ def make_plan(
         discovery: How many relays are discovery nodes.
         entropy: For the keys.
         unix_now: The registry is valid for two days from now.
+        hosts: The relays' numeric addresses; None for loopback.
         chain: Where the relays are to be registered; None for a network that has the
             partners' file alone. With a chain, the file is the fallback.
     """
@@ -130,12 +133,13 @@ def make_plan(
     nodes, configs = [], []
     network = DEMO_NETWORK if chain is None else chain.network
     membership = _membership(folder, partner, chain)
-    for number, port in enumerate(ports):
+    hosts = [HOST] * len(ports) if hosts is None else hosts
+    for number, endpoint in enumerate(map(Endpoint, hosts, ports)):
         operator = (number + 1).to_bytes(20)
         if chain is not None:
             operator = chain.operators[number]
         node, config = _make_relay(
-            relay_home(folder, number), port, membership, operator, entropy
+            relay_home(folder, number), endpoint, membership, operator, entropy
         )
         if chain is not None:
             config = replace(config, epochs=_epochs(config.state_dir, chain))
@@ -213,7 +217,7 @@ def _epochs(home: Path, chain: ChainPlan) -> EpochConfig:
 
 def _make_relay(
     home: Path,
-    port: int,
+    endpoint: Endpoint,
     membership: MembershipConfig,
     operator: bytes,
     entropy: Entropy,
@@ -225,13 +229,13 @@ def _make_relay(
     record = NodeRecord(
         node_id=NodeId(identity.public),
         onion_key=x25519_public(onion),
-        endpoints=(Endpoint(HOST, port),),
+        endpoints=(endpoint,),
         operator=operator,
     )
     config = NodeConfig(
         membership=membership,
         keys=keys,
-        listen=ListenConfig(port=port, host=HOST),
+        listen=ListenConfig(port=endpoint.port, host=endpoint.host),
         state_dir=home,
         link=LOOPBACK_LINKS,
         metrics=MetricsConfig(enabled=False),

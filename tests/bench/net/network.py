@@ -246,7 +246,7 @@ def _check_possible() -> None:
 
 def _compile(folder: Path) -> Path:
     program = folder / "switch"
-    command = ["cc", "-O2", "-o", program, _SOURCE]
+    command = ["cc", "-O2", "-o", str(program), str(_SOURCE)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise NotPossibleError(f"cc does not take switch.c: {done.stderr.strip()}")

@@ -1,0 +1,266 @@
+"""One user of the measured calls, a whole client in a process of its own."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from aiortc import MediaStreamTrack, RTCRtpSender, RTCSessionDescription
+
+from cli.bench.call_media import Arrival, MeasuredTrack, Receiving
+from cli.bench.child import Child, answer_calls, cpu_seconds, run_child
+from cli.bench.place import Place
+from psp.client.api import Client, connect
+from psp.client.calls.established import EstablishedCall
+from psp.client.config import ClientConfig
+from psp.errors import PspError
+from psp.media.config import MediaConfig
+from psp.media.peer_connection import PipePeerConnection
+from psp.media.sender import PipeSender
+from psp.netdoc.contact_card import ContactCard
+from psp.units import Seconds
+
+MEDIA_WITHIN = 15.0
+"""Seconds from an open session to the first frame; else the call counts as failed."""
+CALLED_WITHIN = 20.0
+"""Seconds that the callee waits for a call."""
+
+
+class NoMediaError(PspError):
+    """No call or no frame has come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """How a call began at one end; seconds of the monotonic clock.
+
+    Attributes:
+        opened: When the app had the session.
+        first_video: When it had the first frame.
+        first_audio: When it had the first packet.
+        round_trip: Seconds, as the session knew it by then; 0 for not yet.
+    """
+
+    opened: float
+    first_video: float
+    first_audio: float
+    round_trip: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came at one end, and what this end sent.
+
+    Attributes:
+        video: Frames that came.
+        audio: Packets that came.
+        bad: Frames of both that were not what was sent.
+        sent_video: Frames sent.
+        sent_audio: Packets sent.
+        sent_octets: Bytes of both.
+        seconds: For how long.
+        counters: Of the tracks and of the session, by name.
+        cpu: Seconds that this process used.
+    """
+
+    video: list[Arrival]
+    audio: list[Arrival]
+    bad: int
+    sent_video: int
+    sent_audio: int
+    sent_octets: int
+    seconds: float
+    counters: dict[str, float]
+    cpu: float
+
+
+class _Call:
+    """A session with media on it, both ways."""
+
+    def __init__(self, established: EstablishedCall, bitrate: float) -> None:
+        self.opened = time.monotonic()
+        self.session = established.session
+        self.legs = established.legs
+        self.connection = PipePeerConnection(
+            self.session, MediaConfig(decodes=False, linger=Seconds(0.1))
+        )
+        self.video = MeasuredTrack("video", bitrate)
+        self.audio = MeasuredTrack("audio")
+        self.receiving: dict[str, Receiving] = {}
+        self.complete = asyncio.Event()
+        self.connection.on("track", self._on_track)
+
+    def add_tracks(self) -> None:
+        """Send what is measured."""
+        sender = self.connection.addTrack(self.video)
+        self.connection.addTrack(self.audio)
+        transceiver = self.connection.getTransceivers()[0]
+        transceiver.setCodecPreferences(
+            [
+                each
+                for each in RTCRtpSender.getCapabilities("video").codecs
+                if each.mimeType.lower() in {"video/vp8", "video/rtx"}
+            ]
+        )
+        if isinstance(sender, PipeSender):
+            statistics = sender.statistics
+            self.video.key_frames_wanted = lambda: statistics.key_frames_forced
+
+    async def first_media(self) -> SetUp:
+        """Wait until video and audio have come."""
+        try:
+            async with asyncio.timeout(MEDIA_WITHIN):
+                await self.complete.wait()
+                for each in self.receiving.values():
+                    await each.first.wait()
+        except TimeoutError:
+            raise NoMediaError(f"no frame within {MEDIA_WITHIN:.0f} s") from None
+        return SetUp(
+            self.opened,
+            self.receiving["video"].arrivals[0].came,
+            self.receiving["audio"].arrivals[0].came,
+            self.session.round_trip,
+        )
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.video.stop()
+        self.audio.stop()
+        for each in self.receiving.values():
+            each.stop()
+        await self.connection.close()
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        self.receiving[track.kind] = Receiving(track)
+        if len(self.receiving) == 2:
+            self.complete.set()
+
+
+class _User:
+    """What the parent can ask for, by name."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._call: _Call | None = None
+
+    async def announce(self) -> str:
+        """Be reachable; return the contact card."""
+        await self._client.announce()
+        return self._client.contact_card.encode()
+
+    async def warm_up(self) -> None:
+        """Wait until the circuits that are kept ready are ready."""
+        spares = self._client._parts.spares  # noqa: SLF001 - apps have no use for them
+        async with asyncio.timeout(MEDIA_WITHIN):
+            await spares.wait_until_ready()
+
+    async def call(self, card: str, bitrate: float) -> tuple[float, float, SetUp]:
+        """Look up and call; return when each began and how the call went on."""
+        whom = ContactCard.decode(card)
+        looked = time.monotonic()
+        found = await self._client.lookup(whom)
+        began = time.monotonic()
+        call = await self._client.establish(whom, found=found)
+        self._call = here = _Call(call, bitrate)
+        here.add_tracks()
+        connection = here.connection
+        await connection.setLocalDescription(await connection.createOffer())
+        here.session.send_message(_packed(connection.localDescription))
+        answer = _unpacked(await here.session.receive_message())
+        await connection.setRemoteDescription(answer)
+        return looked, began, await here.first_media()
+
+    async def answer(self, bitrate: float) -> SetUp:
+        """Take the next call at once."""
+        try:
+            async with asyncio.timeout(CALLED_WITHIN):
+                established = await self._client.accept_call()
+        except TimeoutError:
+            raise NoMediaError(f"no call within {CALLED_WITHIN:.0f} s") from None
+        self._call = here = _Call(established, bitrate)
+        connection = here.connection
+        offer = _unpacked(await here.session.receive_message())
+        here.add_tracks()
+        await connection.setRemoteDescription(offer)
+        await connection.setLocalDescription(await connection.createAnswer())
+        here.session.send_message(_packed(connection.localDescription))
+        return await here.first_media()
+
+    async def talk(self, seconds: float) -> Heard:
+        """Let the call go on for so long; return what came."""
+        here = self._open_call()
+        receiving = here.receiving.values()
+        for each in receiving:
+            each.arrivals.clear()
+            each.bad = 0
+        sent = here.video.sent, here.audio.sent, here.video.octets + here.audio.octets
+        used = cpu_seconds()
+        await asyncio.sleep(seconds)
+        return Heard(
+            here.receiving["video"].arrivals,
+            here.receiving["audio"].arrivals,
+            sum(each.bad for each in receiving),
+            here.video.sent - sent[0],
+            here.audio.sent - sent[1],
+            here.video.octets + here.audio.octets - sent[2],
+            seconds,
+            self._counters(here),
+            cpu_seconds() - used,
+        )
+
+    async def hang_up(self) -> None:
+        """End the call, if there is one."""
+        if self._call is not None:
+            call, self._call = self._call, None
+            await call.close()
+
+    def _open_call(self) -> _Call:
+        if self._call is None:
+            raise NoMediaError("there is no call")
+        return self._call
+
+    def _counters(self, call: _Call) -> dict[str, float]:
+        ((_, video), *_) = call.connection.received_tracks
+        ((_, sender), *_) = call.connection.sent_tracks
+        return {
+            "packets": video.packets,
+            "recovered": video.recovered,
+            "lost": video.lost,
+            "asked": video.nacks,
+            "key_frames_asked": video.key_frame_requests,
+            "retransmitted": sender.retransmitted,
+            "round_trip": call.session.round_trip,
+            "hops": len(call.legs.legs[min(call.legs.legs)].path),
+        }
+
+
+class UserProcess(Child):
+    """The child; use as a context manager."""
+
+    def __init__(
+        self, name: str, config: ClientConfig, key: Path, place: Place
+    ) -> None:
+        """Start it and wait until its client runs."""
+        super().__init__(_run, config, key, place, name=name)
+        self.receive()
+
+
+def _run(pipe: Connection, config: ClientConfig, key: Path, place: Place) -> None:
+    run_child(pipe, lambda: _serve(pipe, config, key), place)
+
+
+async def _serve(pipe: Connection, config: ClientConfig, key: Path) -> None:
+    async with connect(config, identity=key) as client:
+        pipe.send("ready")
+        await answer_calls(pipe, _User(client))
+
+
+def _packed(description: RTCSessionDescription) -> bytes:
+    return json.dumps({"type": description.type, "sdp": description.sdp}).encode()
+
+
+def _unpacked(message: bytes) -> RTCSessionDescription:
+    fields = json.loads(message)
+    return RTCSessionDescription(sdp=fields["sdp"], type=fields["type"])
