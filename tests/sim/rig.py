@@ -2,15 +2,21 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cli.assembly import RelayNode
 from cli.demo.plan import NetworkPlan, make_plan
+from cli.node_config import NodeConfig
+from cli.workers.members import Members, members_message
+from cli.workers.node import WorkerNode
 from psp.client.api import Client, connect
 from psp.client.config import ClientConfig
+from psp.ids import NodeId
 from psp.testing.entropy import SeededEntropy
 from psp.testing.hub import SimHub
+from tests.worker_plan import with_workers
+from relay.config import RelayConfig
 
 PORTS = list(range(9001, 9013))
 HOST = "127.0.0.1"
@@ -24,6 +30,7 @@ class Town:
     plan: NetworkPlan
     relays: list[RelayNode]
     clients: dict[str, Client]
+    workers: dict[NodeId, list[WorkerNode]] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -34,7 +41,9 @@ async def town(
     seed: int,
     relays: int = 12,
     users=("alice", "bob"),
+    workers: int = 1,
     configure: Callable[[ClientConfig], ClientConfig] = lambda config: config,
+    relay_config: RelayConfig | None = None,
 ) -> AsyncIterator[Town]:
     """Start every relay and every client; stop them at the end.
 
@@ -44,7 +53,9 @@ async def town(
         seed: Of everything random.
         relays: How many.
         users: Names of the clients.
+        workers: Processes of each relay, the first included.
         configure: Changes the settings of each client.
+        relay_config: Limits of each relay; None for the plan's.
     """
     entropy = SeededEntropy(seed)
     plan = make_plan(
@@ -55,12 +66,18 @@ async def town(
         entropy=entropy.child("plan"),
         unix_now=hub.unix_time(),
     )
+    if workers > 1:
+        ports = [[port + 100 * n for n in range(workers)] for port in PORTS[:relays]]
+        plan = with_workers(plan, ports)
     async with AsyncExitStack() as stack:
-        nodes = []
+        nodes, further = [], {}
         for number, planned in enumerate(plan.relays):
             address = (HOST, planned.config.listen.port)
+            config = planned.config
+            if relay_config is not None:
+                config = replace(config, relay=relay_config)
             node = RelayNode(
-                planned.config,
+                config,
                 udp=hub.socket(address),
                 unix_time=hub.unix_time,
                 entropy=entropy.child(f"relay {number}"),
@@ -68,16 +85,41 @@ async def town(
             await node.start()
             stack.push_async_callback(node.stop)
             nodes.append(node)
+            further[node.node_id] = [
+                await _start_worker(stack, hub, node, planned.config, worker, entropy)
+                for worker in range(1, workers)
+            ]
         clients = {}
         for number, name in enumerate(users):
-            config = configure(replace(plan.client_config(name), port=0))
+            settings = configure(replace(plan.client_config(name), port=0))
             clients[name] = await stack.enter_async_context(
                 connect(
-                    config,
+                    settings,
                     identity=plan.users[name],
                     udp=hub.socket((HOST, 7001 + number)),
                     entropy=entropy.child(name),
                     unix_time=hub.unix_time,
                 )
             )
-        yield Town(hub, plan, nodes, clients)
+        yield Town(hub, plan, nodes, clients, further)
+
+
+async def _start_worker(
+    stack: AsyncExitStack,
+    hub: SimHub,
+    node: RelayNode,
+    config: NodeConfig,
+    number: int,
+    entropy: SeededEntropy,
+) -> WorkerNode:
+    worker = WorkerNode(
+        config,
+        number,
+        Members.from_message(members_message(node.registry.nodes())),
+        udp=hub.socket((HOST, config.listen.port + 100 * number)),
+        unix_time=hub.unix_time,
+        entropy=entropy.child(f"worker {config.listen.port} {number}"),
+    )
+    worker.start()
+    stack.push_async_callback(worker.stop)
+    return worker

@@ -15,3 +15,8 @@ class EstablishedCall:
     legs: LegKeeper
     presence_point: NodeId | None = None
     """Over which presence point the caller was heard; None at the callee."""
+
+    @property
+    def granted(self) -> dict[int, int]:
+        """What every relay of ours grants, in kbit/s each way, by number of the leg."""
+        return {leg: circuit.granted for leg, circuit in self.legs.legs.items()}

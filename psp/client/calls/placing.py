@@ -164,7 +164,11 @@ class Placing:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-        raise _most_telling(failures)
+        error = _most_telling(failures)
+        if _has_failed(meeting) and not isinstance(error, _TELLING):
+            words = str(_failure(meeting)) or "no answer in time"
+            raise UnreachableError(f"no rendezvous: {words}")
+        raise error
 
     async def _introduce_further(
         self, points: Sequence[Presence], meeting: "asyncio.Task[Circuit]"
@@ -218,7 +222,7 @@ def _has_failed(task: "asyncio.Task[Circuit] | asyncio.Task[None]") -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 
-def _failure(task: "asyncio.Task[None]") -> Exception | None:
+def _failure(task: "asyncio.Task[Circuit] | asyncio.Task[None]") -> Exception | None:
     """Return why a try failed, None if it did not."""
     try:
         task.result()
