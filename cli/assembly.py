@@ -1,10 +1,11 @@
 """Puts one relay process together: relay, presence and discovery on one socket.
 
+Of a relay with several workers (`cli.workers`), this is the first.
+
 The services meet here and nowhere else, through the ports of `psp.runtime.ports`.
 """
 
 import asyncio
-import base64
 import time
 from collections.abc import Callable
 
@@ -22,30 +23,26 @@ from cli.chain_node import (
     open_relay_membership,
     own_key_is_foreign,
 )
-from cli.node_config import KeysConfig, NodeConfig
+from cli.node_config import NodeConfig
+from cli.node_parts import KeptLinks, load_keys
+from cli.worker_shares import check_ports, share
 from discovery.service import DiscoveryService
 from presence.service import PresenceService
-from psp.crypto.keys import SigningKey, link_public
 from psp.crypto.primitives import x25519_public
 from psp.entropy import Entropy
-from psp.errors import ConfigError, DecodeError
+from psp.errors import ConfigError
 from psp.ids import NodeId
-from psp.link.machine import LinkMachine
-from psp.runtime import keyfiles
 from psp.runtime.driver import TrainSocket
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.logs import logger
 from psp.runtime.membership import FileMembership, Membership
 from psp.runtime.metrics import MetricsServer
-from psp.runtime.statefile import StateFile
 from psp.runtime.udp import UdpSocket
 from psp.units import Seconds
 from relay.machine import RelayMachine
 from relay.service import RelayService
 
 _SAVE_EVERY = Seconds(60.0)
-_MAX_STATE_BYTES = 16 << 20
-"""Handshake times of 65,536 relays, and room."""
 
 
 class RelayNode:
@@ -59,6 +56,8 @@ class RelayNode:
         epochs: The epoch driver; None without a chain.
         hand_overs: What vouches for the chain's list; None without a chain.
         metrics: The metrics server, None when switched off.
+        collectors: The metrics themselves.
+        on_members: Called whenever the membership has changed.
     """
 
     @classmethod
@@ -72,7 +71,7 @@ class RelayNode:
         """
         log = log or logger("relay")
         entropy = SystemEntropy()
-        identity, onion_privates = _load_keys(config.keys)
+        identity, onion_privates = load_keys(config.keys)
         membership = await open_relay_membership(
             config,
             identity,
@@ -114,29 +113,30 @@ class RelayNode:
         self._unix_time = unix_time
         self._log = log or logger("relay")
         entropy = entropy or SystemEntropy()
-        identity, onion_privates = _load_keys(config.keys)
+        identity, onion_privates = load_keys(config.keys)
         self.node_id = NodeId(identity.public)
         self.membership = membership or FileMembership(
             config.membership, unix_time, self._log
         )
         self.registry = self.membership.registry
         self._check_record(onion_privates)
-        self._statics: dict[bytes, NodeId] = {}
-        self._know_members()
-        self._state = StateFile(
-            config.state_dir / "relay.json",
-            form="psp-relay",
-            version=1,
-            max_bytes=_MAX_STATE_BYTES,
+        self.on_members: Callable[[], None] = lambda: None
+        self._links = KeptLinks(
+            config,
+            network=self.registry.network,
+            identity=identity,
+            port=config.listen.port,
+            entropy=entropy,
+            unix_time=unix_time,
         )
-        self._links = self._make_links(identity, entropy)
+        self._know_members()
         machine = RelayMachine(
-            self._links,
+            self._links.machine,
             node_id=self.node_id,
             onion_privates=onion_privates,
             node=self.registry.node,
             entropy=entropy,
-            config=config.relay,
+            config=share(config),
         )
         self._udp = udp or UdpSocket((config.listen.host, config.listen.port))
         self.relay = RelayService(
@@ -176,8 +176,12 @@ class RelayNode:
             config, self.membership, self.node_id, entropy=entropy, log=self._log
         )
         self._foreign_key = asyncio.Event()
-        self._collectors = CollectorRegistry()
-        self.metrics = self._make_metrics(machine) if config.metrics.enabled else None
+        self.collectors = CollectorRegistry()
+        self._show(machine)
+        self.metrics: MetricsServer | None = None
+        if config.metrics.enabled:
+            clock = asyncio.get_running_loop().time
+            self.metrics = MetricsServer(self.collectors, self.checks, clock)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -218,7 +222,7 @@ class RelayNode:
             await self.metrics.close()
         if isinstance(self._udp, UdpSocket):
             self._udp.close()
-        self._save()
+        self._links.save()
         self._log.info("relay_stopped", **status)
 
     async def watch_own_key(self) -> None:
@@ -229,7 +233,7 @@ class RelayNode:
         """
         await self._foreign_key.wait()
         record = self.registry.node(self.node_id)
-        _, onion_privates = await asyncio.to_thread(_load_keys, self._config.keys)
+        _, onion_privates = await asyncio.to_thread(load_keys, self._config.keys)
         if record is not None and record.onion_key in map(
             x25519_public, onion_privates
         ):
@@ -242,6 +246,10 @@ class RelayNode:
             "somebody else can change its record; revoke it (psp relay retire --revoke)"
         )
 
+    def checks(self) -> dict[str, bool]:
+        """Return what healthy means, by name."""
+        return {"in_registry": self.registry.node(self.node_id) is not None}
+
     @property
     def is_discovery_node(self) -> bool:
         """Whether the registry lists this node as a discovery node."""
@@ -251,7 +259,7 @@ class RelayNode:
         """Return the names of all metrics, as they are served."""
         return sorted(
             family.name + ("_total" if family.type == "counter" else "")
-            for family in self._collectors.collect()
+            for family in self.collectors.collect()
         )
 
     def _check_record(self, onion_privates: list[bytes]) -> None:
@@ -266,28 +274,22 @@ class RelayNode:
                 "keys.onion is not the onion key in the registry; publish the new one "
                 "or go back to the old file"
             )
-        ports = sorted({endpoint.port for endpoint in record.endpoints})
-        if self._config.listen.port not in ports:
-            raise ConfigError(
-                f"listen.port is {self._config.listen.port}, the registry says "
-                f"{ports}; nobody would find this relay"
-            )
+        check_ports(record.endpoints, self._config)
 
     def _on_membership(self) -> None:
         self._know_members()
+        record = self.registry.node(self.node_id)
+        if record is not None:
+            try:
+                check_ports(record.endpoints, self._config)
+            except ConfigError as error:
+                self._log.warning("restart_needed", error=str(error))
         if own_key_is_foreign(self.membership):
             self._foreign_key.set()
 
     def _know_members(self) -> None:
-        """Map the link keys of all members to their ids."""
-        statics: dict[bytes, NodeId] = {}
-        for node_id in self.registry.nodes():
-            try:
-                statics[link_public(node_id)] = node_id
-            except DecodeError:
-                self._log.warning("member_key_unusable")
-        self._statics.clear()
-        self._statics.update(statics)
+        self._links.know(self.registry.nodes())
+        self.on_members()
 
     def _take_registry_file(self, data: bytes) -> bool:
         """Take over a newer registry that another node served; it verifies itself."""
@@ -296,36 +298,13 @@ class RelayNode:
             self._know_members()
         return is_newer
 
-    def _make_links(self, identity: SigningKey, entropy: Entropy) -> LinkMachine:
-        saved = str((self._state.load() or {}).get("link_timestamps", ""))
-        try:
-            return LinkMachine(
-                self._config.link,
-                network=self.registry.network,
-                entropy=entropy,
-                identity=identity,
-                own_port=self._config.listen.port,
-                peer_of_static=self._statics.get,
-                unix_time=self._unix_time,
-                timestamps=base64.b64decode(saved, validate=True),
-            )
-        except (ValueError, DecodeError):
-            raise ConfigError(
-                f"{self._state.path} is damaged; remove it to start anew"
-            ) from None
-
-    def _save(self) -> None:
-        """Keep the newest handshake times: older handshakes stay refused (R-LNK-3)."""
-        timestamps = base64.b64encode(self._links.export_timestamps()).decode()
-        self._state.save({"link_timestamps": timestamps})
-
     async def _save_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_EVERY)
-            self._save()
+            self._links.save()
 
-    def _make_metrics(self, machine: RelayMachine) -> MetricsServer:
-        registry = self._collectors
+    def _show(self, machine: RelayMachine) -> None:
+        registry = self.collectors
         relay.metrics.register(machine, registry)
         presence.metrics.register_metrics(self.presence, registry)
         discovery.metrics.register_metrics(self.discovery, registry)
@@ -333,22 +312,3 @@ class RelayNode:
             discovery.epochs.metrics.register_metrics(self.epochs, registry)
         if self.hand_overs is not None:
             discovery.handover.metrics.register_metrics(self.hand_overs, registry)
-        return MetricsServer(
-            registry,
-            lambda: {"in_registry": self.registry.node(self.node_id) is not None},
-            asyncio.get_running_loop().time,
-        )
-
-
-def _load_keys(config: KeysConfig) -> tuple[SigningKey, list[bytes]]:
-    passphrase = None
-    if config.passphrase_file is not None:
-        passphrase = keyfiles.read_passphrase(config.passphrase_file)
-    identity = SigningKey.from_seed(
-        keyfiles.load_seed(config.identity, passphrase=passphrase)
-    )
-    onions = [keyfiles.load_seed(config.onion, passphrase=passphrase)]
-    if config.previous_onion is not None:
-        previous = keyfiles.load_seed(config.previous_onion, passphrase=passphrase)
-        onions.append(previous)
-    return identity, onions

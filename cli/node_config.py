@@ -7,7 +7,9 @@ from discovery.config import DiscoveryConfig
 from discovery.epochs.config import EpochConfig
 from discovery.handover.config import HandOverConfig
 from presence.config import PresenceConfig
+from psp.errors import ConfigError
 from psp.link.config import LinkConfig
+from psp.netdoc.node_record import MAX_ENDPOINTS
 from psp.runtime.membership import MembershipConfig
 from relay.config import RelayConfig
 
@@ -67,6 +69,8 @@ class NodeConfig:
         keys: Where the secrets are.
         listen: Where it listens.
         state_dir: A private directory for what must survive a restart.
+        workers: Processes, each with a UDP port of its own in the registry and a core to
+            itself; more than there are cores gain nothing.
         link: Limits on handshakes and timing of links.
         relay: Limits of the relay.
         presence: Limits of presence point, gateway and DHT.
@@ -81,6 +85,7 @@ class NodeConfig:
     keys: KeysConfig
     listen: ListenConfig
     state_dir: Path
+    workers: int = 1
     link: LinkConfig = field(default_factory=LinkConfig)
     relay: RelayConfig = field(default_factory=RelayConfig)
     presence: PresenceConfig = field(default_factory=PresenceConfig)
@@ -88,3 +93,10 @@ class NodeConfig:
     epochs: EpochConfig = field(default_factory=EpochConfig)
     handover: HandOverConfig = field(default_factory=HandOverConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= MAX_ENDPOINTS:
+            raise ConfigError(
+                f"workers = {self.workers}: use 1 to {MAX_ENDPOINTS}, one for each core "
+                "that the relay may fill; a record has room for no more endpoints"
+            )

@@ -8,6 +8,7 @@ from cli.chain_work.amounts import ether
 from cli.chain_work.chain import Chain
 from cli.chain_work.standing import standing
 from cli.node_config import KeysConfig, NodeConfig
+from cli.worker_shares import check_endpoints, endpoints_for
 from discovery.transactions.abi import decode_log
 from discovery.transactions.costs import Outcome
 from discovery.transactions.wallet import address_text
@@ -15,13 +16,13 @@ from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_public
 from psp.directory.chain.state import ElectionState
 from psp.directory.chain.view import ChainView
-from psp.errors import ConfigError, DecodeError, LocalProtocolError, PspError
+from psp.errors import ConfigError, DecodeError, PspError
 from psp.ids import NodeId
 from psp.netdoc.node_entry import SignedNode, endpoint_text, parse_endpoint
 from psp.netdoc.node_record import NodeRecord
 from psp.runtime import keyfiles
 from psp.wire.endpoint import Endpoint
-from psp.wire.link_specifiers import pack, unpack
+from psp.wire.link_specifiers import unpack
 from psp.wire.network import Network
 
 ACTIVE = 1
@@ -154,9 +155,11 @@ def load_keys(keys: KeysConfig, passphrase: str | None) -> NodeKeys:
 def find_endpoints(config: NodeConfig, given: Sequence[str]) -> tuple[Endpoint, ...]:
     """Return where a relay is reached: as given, or where it listens.
 
+    Each of its workers has a port; if one is given, the others take the ones after it.
+
     Raises:
-        ConfigError: If it listens on every address and none is given, or the port is not
-            the one it listens on.
+        ConfigError: If it listens on every address and none is given, the first port is
+            not the one it listens on, or there is not one for each worker.
     """
     listen = config.listen
     if not given and listen.host in _ANY_HOST:
@@ -171,16 +174,17 @@ def find_endpoints(config: NodeConfig, given: Sequence[str]) -> tuple[Endpoint, 
             endpoints.append(parse_endpoint(text))
         except DecodeError as error:
             raise ConfigError(f"--endpoint {text!r:.60}: {error}") from None
-    if listen.port not in {endpoint.port for endpoint in endpoints}:
+    if listen.port != endpoints[0].port:
         raise ConfigError(
             f"the relay listens on port {listen.port} (listen.port), which no endpoint "
             "names; nobody would find it"
+            if listen.port not in {endpoint.port for endpoint in endpoints}
+            else f"the first endpoint must have port {listen.port} (listen.port), where "
+            "the relay's services are"
         )
-    try:
-        pack(endpoints)
-    except LocalProtocolError as error:
-        raise ConfigError(f"--endpoint: {error}") from None
-    return tuple(endpoints)
+    spread = endpoints_for(endpoints, config.workers, named="workers")
+    check_endpoints(spread)
+    return spread
 
 
 def sign_entry(

@@ -21,9 +21,21 @@ EndWithParent = Annotated[
 
 
 def begin(
-    service: str, level: str, *, is_json: bool, with_parent: bool
+    service: str,
+    level: str,
+    *,
+    is_json: bool,
+    with_parent: bool,
+    worker: int | None = None,
 ) -> FilteringBoundLogger:
     """Make this process a service: where it logs, what others see of it, when it ends.
+
+    Args:
+        service: Its name.
+        level: Least level that is logged.
+        is_json: Whether to log JSON.
+        with_parent: Whether to end with the process that started this one.
+        worker: Which of several processes of one relay this is; said in every message.
 
     Returns:
         The service's log.
@@ -32,7 +44,10 @@ def begin(
         ConfigError: If there is no such level.
     """
     stream = sys.stdout if is_json else sys.stderr
-    configure(LogOutput(parse_level(level), is_json=is_json, stream=stream))
+    always = {} if worker is None else {"worker": worker}
+    configure(
+        LogOutput(parse_level(level), is_json=is_json, stream=stream, always=always)
+    )
     log = logger(service)
     for refusal in harden():
         log.warning("not_hardened", what=refusal)

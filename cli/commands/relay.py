@@ -2,25 +2,30 @@
 
 import asyncio
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.commands.daemon import EndWithParent, LogJson, LogLevel, begin
 from cli.output import err, out
+from cli.worker_shares import check_endpoints, endpoints_for
 from psp.crypto.keys import SigningKey
 from psp.crypto.primitives import x25519_generate, x25519_public
 from psp.errors import ConfigError, LocalProtocolError
 from psp.ids import NodeId
 from psp.netdoc.node_entry import SignedNode
-from psp.netdoc.node_record import NodeRecord
+from psp.netdoc.node_record import MAX_ENDPOINTS, NodeRecord
 from psp.runtime import keyfiles, settings
 from psp.runtime.entropy import SystemEntropy
-from psp.runtime.supervisor import OnFailure, Supervisor
 from psp.runtime.system import new_event_loop
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 app = typer.Typer(help="Set up and run a relay.", no_args_is_help=True)
 
@@ -38,14 +43,26 @@ def init(
         int, typer.Option(min=0, max=MAX_CHAIN_ID, help="The network's chain id.")
     ],
     registry: Annotated[str, typer.Option(help="The registry's address, 40 hex.")],
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=MAX_ENDPOINTS,
+            help="Processes it will have: the port of --endpoint and the ones after it.",
+        ),
+    ] = 1,
 ) -> None:
     """Make a relay's keys and print its signed entry."""
+    given = tuple(map(_endpoint, endpoint))
+    if workers > 1:
+        given = endpoints_for(given, workers, named="--workers")
+    check_endpoints(given)
     entropy = SystemEntropy()
     identity, onion = SigningKey.generate(entropy), x25519_generate(entropy)
     record = NodeRecord(
         node_id=NodeId(identity.public),
         onion_key=x25519_public(onion),
-        endpoints=tuple(map(_endpoint, endpoint)),
+        endpoints=given,
         operator=_bytes(operator, "--operator"),
     )
     network = Network(chain_id, _bytes(registry, "--registry"))
@@ -62,27 +79,51 @@ def init(
 def run(
     settings_file: Annotated[Path, typer.Argument(help="The relay's settings, TOML.")],
     log_level: LogLevel = "info",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes, one UDP port each; the settings' workers, if left out."
+        ),
+    ] = None,
+    worker: Annotated[
+        int | None, typer.Option(hidden=True, help="Which of them this is.")
+    ] = None,
     *,
     log_json: LogJson = False,
     with_parent: EndWithParent = False,
 ) -> None:
-    """Run a relay until Ctrl-C or SIGTERM."""
-    from cli.assembly import RelayNode  # noqa: PLC0415 - keeps --help quick
-    from cli.node_config import NodeConfig  # noqa: PLC0415
+    """Run a relay until Ctrl-C or SIGTERM.
 
-    log = begin("relay", log_level, is_json=log_json, with_parent=with_parent)
+    With several workers this process starts them, starts again one that died, and serves
+    the metrics of all.
+    """
+    from cli.node_config import NodeConfig  # noqa: PLC0415 - keeps --help quick
+
+    log = begin(
+        "relay", log_level, is_json=log_json, with_parent=with_parent, worker=worker
+    )
     config = settings.load(NodeConfig, settings_file, os.environ)
+    if workers is not None:
+        config = replace(config, workers=workers)
+    serving: Coroutine[None, None, int]
+    if worker is None and config.workers > 1:
+        from cli.workers.supervisor import run_workers  # noqa: PLC0415
 
-    async def serve() -> None:
-        node = await RelayNode.open(config, log)
-        supervisor = Supervisor(log, SystemEntropy())
-        supervisor.on_close("relay", node.stop)
-        supervisor.add("own key", node.watch_own_key, on_failure=OnFailure.STOP)
-        await node.start()
-        await supervisor.run(owns_process=True)
+        command = [sys.executable, "-m", "cli.main", "relay", "run", str(settings_file)]
+        command += ["--log-level", log_level, "--workers", str(config.workers)]
+        command += ["--log-json"] if log_json else []
+        serving = run_workers(config, command, log)
+    else:
+        from cli.workers.running import run_alone, run_worker  # noqa: PLC0415
 
+        if worker is None:
+            serving = run_alone(config, log)
+        else:
+            serving = run_worker(config, worker, log)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(serve())
+        code = runner.run(serving)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command("sample-settings")

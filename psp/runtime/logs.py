@@ -73,6 +73,7 @@ class LogOutput:
         stream: Where to; None is the standard error of the moment.
         limit: Of repetitions.
         unix_time: Clock of the time stamps.
+        always: Fields of every message, such as which worker writes it.
     """
 
     level: int = LEVELS["warning"]
@@ -80,6 +81,7 @@ class LogOutput:
     stream: TextIO | None = None
     limit: RateLimit = field(default_factory=RateLimit)
     unix_time: Callable[[], float] = time.time
+    always: Mapping[str, object] = field(default_factory=dict)
 
     def write(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         """Print one message, unless its level or the limit says no."""
@@ -89,7 +91,10 @@ class LogOutput:
         suppressed = self.limit.admit(kind)
         if suppressed is None:
             return
-        message = {name: _plain(value) for name, value in fields.items()}
+        message = {
+            name: _plain(value)
+            for name, value in (*self.always.items(), *fields.items())
+        }
         if suppressed:
             message["suppressed"] = suppressed
         stamp = datetime.fromtimestamp(self.unix_time(), UTC).strftime("%FT%TZ")

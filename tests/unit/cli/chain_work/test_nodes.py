@@ -1,6 +1,7 @@
 """A relay's entry, and what may be done with stake (cli/chain_work/nodes.py)."""
 
 import doctest
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,11 +49,30 @@ def test_the_examples_hold():
 
 def test_a_relay_is_reached_where_it_listens_or_where_it_is_said():
     assert list(map(endpoint_text, find_endpoints(config(), []))) == ["10.0.0.1:7001"]
-    given = ["192.0.2.1:7001", "[2001:db8::1]:443"]
+    given = ["192.0.2.1:7001", "[2001:db8::1]:7001"]
 
     found = find_endpoints(config(host="0.0.0.0"), given)
 
     assert list(map(endpoint_text, found)) == given
+
+
+def test_each_worker_has_a_port_of_its_own():
+    two = replace(config(), workers=2)
+
+    found = find_endpoints(two, ["192.0.2.1:7001", "[2001:db8::1]:7001"])
+
+    assert list(map(endpoint_text, find_endpoints(two, []))) == [
+        "10.0.0.1:7001",
+        "10.0.0.1:7002",
+    ]
+    assert list(map(endpoint_text, found)) == [
+        "192.0.2.1:7001",
+        "[2001:db8::1]:7001",
+        "192.0.2.1:7002",
+        "[2001:db8::1]:7002",
+    ]
+    with pytest.raises(ConfigError, match="the first endpoint must have port 7001"):
+        find_endpoints(two, ["192.0.2.1:443", "192.0.2.1:7001"])
 
 
 @pytest.mark.parametrize(

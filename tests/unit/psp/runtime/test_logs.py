@@ -23,6 +23,24 @@ from psp.units import Seconds
 ADDRESS = "192.0.2.77"
 
 
+def test_every_message_of_a_worker_says_whose_it_is(clock):
+    stream = io.StringIO()
+    logs.configure(
+        LogOutput(
+            LEVELS["info"],
+            is_json=True,
+            stream=stream,
+            limit=RateLimit(clock=clock),
+            always={"worker": 3},
+        )
+    )
+
+    logger("relay").info("link_up", is_relay=True)
+
+    line = json.loads(stream.getvalue())
+    assert (line["worker"], line["event"], line["is_relay"]) == (3, "link_up", True)
+
+
 @pytest.fixture
 def clock():
     return ManualClock()
