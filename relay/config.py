@@ -36,6 +36,9 @@ class RelayConfig:
         idle_circuit: A circuit without a cell either way for this long is closed. Above
             the 10 minutes between renewals of presence; its use is to find circuits
             whose DESTROY was lost.
+        idle_granted: The same for a circuit that holds bandwidth others could have. Calls
+            are never silent for long: they probe their legs, and while it rings say
+            every 15 s that they wait.
         cookie_life: How long an established cookie waits for its second circuit, and
             how long a used one is remembered (R-PRE-5).
         max_cookies: Cookies waiting, joined or remembered; ESTABLISH is refused above.
@@ -55,6 +58,7 @@ class RelayConfig:
     neighbours: int = 4
     idle_link: Seconds = Seconds(180.0)
     idle_circuit: Seconds = Seconds(900.0)
+    idle_granted: Seconds = Seconds(60.0)
     cookie_life: Seconds = Seconds(30.0)
     max_cookies: int = 4096
     service_outstanding: int = 1024

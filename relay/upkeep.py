@@ -167,7 +167,9 @@ class Upkeep:
         circuit = self._table.by_key(key)
         if circuit is None:
             return
-        if circuit.quiet_for(now) >= self._config.idle_circuit:
+        config = self._config
+        limit = config.idle_granted if circuit.granted else config.idle_circuit
+        if circuit.quiet_for(now) >= limit:
             self._circuits.close(circuit, Reason.TIMEOUT, now)
             return
         circuit.hop.handle_timeout(now)

@@ -15,13 +15,12 @@ from psp.netdoc.node_record import NodeRecord
 from psp.path.selection import Purpose
 from psp.testing.hub import SimHub
 from psp.testing.simloop import run_simulation
-from psp.units import Seconds
 from relay.config import RelayConfig
 from tests.sim.calls import address_of, until
 from tests.sim.rig import Town, town
 
 VOICE = Bandwidth(480, 480)
-TWO_CALLS = RelayConfig(media_kbit_per_s=960, idle_circuit=Seconds(60.0))
+TWO_CALLS = RelayConfig(media_kbit_per_s=960)
 
 
 def granted(node: RelayNode) -> int:

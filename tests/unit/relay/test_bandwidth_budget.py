@@ -210,8 +210,9 @@ def test_a_relay_that_stops_gives_the_budget_of_its_neighbours_back(make_rig):
 
 
 def test_a_lost_destroy_costs_the_budget_until_the_circuit_counts_as_idle(make_rig):
-    rig = make_rig(2, config=media_config(idle_circuit=Seconds(60.0)))
+    rig = make_rig(2, config=media_config())
     try_circuit(rig, 0, 1)
+    plain = try_circuit(rig, 0, 1, bandwidth=NO_BANDWIDTH)
     # Nobody says that the origin is gone: its circuit stays, and falls silent.
 
     rig.run(30.0)
@@ -220,6 +221,7 @@ def test_a_lost_destroy_costs_the_budget_until_the_circuit_counts_as_idle(make_r
 
     assert before == [480, 480]
     assert granted(rig) == [0, 0]
+    assert plain.closed is None
 
 
 def test_repeated_handshakes_are_granted_once(make_rig):
