@@ -1,5 +1,6 @@
 """psp bench: measure, as ratios of one run."""
 
+import math
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
@@ -125,10 +126,15 @@ def presence(
 
 def _print(title: str, figures: Mapping[str, object], *, json_output: bool) -> None:
     if json_output:
-        print_json(figures)
+        print_json({name: _json(value) for name, value in figures.items()})
     else:
         rows = [[name, _text(value)] for name, value in figures.items()]
         print_table(title, ["figure", "value"], rows)
+
+
+def _json(value: object) -> object:
+    """Return a figure as JSON has it, which knows no NaN."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _text(value: object) -> str:
