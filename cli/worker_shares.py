@@ -7,7 +7,7 @@ from cli.node_config import NodeConfig
 from psp.errors import ConfigError, LocalProtocolError
 from psp.wire.endpoint import Endpoint, by_worker
 from psp.wire.link_specifiers import pack
-from relay.config import RelayConfig
+from relay.config import MIN_MEDIA_KBIT_PER_S, RelayConfig
 
 MAX_PER_CORE = 4
 """Workers per core above which a setting is a slip; more than one already gains nothing."""
@@ -79,6 +79,12 @@ def share(config: NodeConfig) -> RelayConfig:
             f"{workers} workers share relay.max_mem_bytes = {relay.max_mem_bytes} and "
             f"relay.bandwidth_bytes_per_s = {relay.bandwidth_bytes_per_s}; each needs "
             f"{_LEAST_MEMORY} and {_LEAST_BANDWIDTH}: use fewer workers or more of both"
+        )
+    if 0 < relay.media_kbit_per_s < MIN_MEDIA_KBIT_PER_S * workers:
+        raise ConfigError(
+            f"{workers} workers share relay.media_kbit_per_s = "
+            f"{relay.media_kbit_per_s}; each needs {MIN_MEDIA_KBIT_PER_S}: use fewer "
+            "workers or more of it"
         )
     return replace(
         relay,

@@ -211,7 +211,7 @@ class Peer:
                 _say("epoch", **chain)
             if call.session.live_legs != legs:
                 legs = call.session.live_legs
-                _say("legs", legs=_paths(call))
+                _say("legs", legs=_paths(call), granted_kbit_per_s=call.granted)
             await asyncio.wait([call.session.closed], timeout=0.1)
         _say("session_closed", reason=call.session.closed.result().name.lower())
 
