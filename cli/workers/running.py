@@ -8,7 +8,6 @@ import asyncio
 import os
 import socket
 import stat
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -30,6 +29,9 @@ from psp.units import Seconds
 REPORT_EVERY = Seconds(5.0)
 """Metrics are served up to 10 seconds old as it is."""
 
+_STDIN = 0
+_NOT_STARTED = "--worker is what psp relay run --workers starts; leave it out"
+
 
 class ParentChannel:
     """The worker's end of the channel."""
@@ -47,11 +49,14 @@ class ParentChannel:
         Raises:
             ConfigError: If somebody else than the parent has started this process.
         """
-        if not stat.S_ISSOCK(os.fstat(sys.stdin.fileno()).st_mode):
-            raise ConfigError(
-                "--worker is what psp relay run --workers starts; leave it"
-            )
-        sock = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+        try:
+            channel = os.dup(_STDIN)
+        except OSError:
+            raise ConfigError(_NOT_STARTED) from None
+        if not stat.S_ISSOCK(os.fstat(channel).st_mode):
+            os.close(channel)
+            raise ConfigError(_NOT_STARTED)
+        sock = socket.socket(fileno=channel)
         sock.settimeout(0)
         return cls(*await asyncio.open_unix_connection(sock=sock))
 

@@ -15,8 +15,8 @@ from psp.client.config import ClientConfig
 from psp.ids import NodeId
 from psp.testing.entropy import SeededEntropy
 from psp.testing.hub import SimHub
-from tests.worker_plan import with_workers
 from relay.config import RelayConfig
+from tests.worker_plan import with_workers
 
 PORTS = list(range(9001, 9013))
 HOST = "127.0.0.1"
@@ -86,7 +86,9 @@ async def town(
             stack.push_async_callback(node.stop)
             nodes.append(node)
             further[node.node_id] = [
-                await _start_worker(stack, hub, node, planned.config, worker, entropy)
+                await stack.enter_async_context(
+                    _worker(hub, node, planned.config, worker, entropy)
+                )
                 for worker in range(1, workers)
             ]
         clients = {}
@@ -104,22 +106,23 @@ async def town(
         yield Town(hub, plan, nodes, clients, further)
 
 
-async def _start_worker(
-    stack: AsyncExitStack,
+@asynccontextmanager
+async def _worker(
     hub: SimHub,
     node: RelayNode,
     config: NodeConfig,
     number: int,
     entropy: SeededEntropy,
-) -> WorkerNode:
+) -> AsyncIterator[WorkerNode]:
+    port = config.listen.port + 100 * number
     worker = WorkerNode(
         config,
         number,
         Members.from_message(members_message(node.registry.nodes())),
-        udp=hub.socket((HOST, config.listen.port + 100 * number)),
+        udp=hub.socket((HOST, port)),
         unix_time=hub.unix_time,
-        entropy=entropy.child(f"worker {config.listen.port} {number}"),
+        entropy=entropy.child(f"worker {port}"),
     )
     worker.start()
-    stack.push_async_callback(worker.stop)
-    return worker
+    yield worker
+    await worker.stop()

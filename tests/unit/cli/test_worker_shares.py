@@ -18,15 +18,19 @@ from psp.runtime.membership import MembershipConfig
 from psp.wire.endpoint import Endpoint
 from relay.config import RelayConfig
 
+LIMITS = RelayConfig()
 
-def config(workers: int = 1, port: int = 443, **limits: int) -> NodeConfig:
+
+def config(
+    workers: int = 1, port: int = 443, limits: RelayConfig = LIMITS
+) -> NodeConfig:
     return NodeConfig(
         membership=MembershipConfig(1, "00" * 20),
         keys=KeysConfig(Path("identity.key"), Path("onion.key")),
         listen=ListenConfig(port),
         state_dir=Path("state"),
         workers=workers,
-        relay=RelayConfig(**limits),
+        relay=limits,
     )
 
 
@@ -73,11 +77,11 @@ def test_a_record_that_names_others_says_what_to_change(ports, own, sentence):
 
 
 def test_memory_and_bandwidth_are_shared_out():
-    limits = {"max_mem_bytes": 8 << 20, "bandwidth_bytes_per_s": 1_000_000}
+    limits = RelayConfig(max_mem_bytes=8 << 20, bandwidth_bytes_per_s=1_000_000)
 
-    whole, quarter = share(config(1, **limits)), share(config(4, **limits))
+    whole, quarter = (share(config(n, limits=limits)) for n in (1, 4))
 
-    assert whole == RelayConfig(**limits)
+    assert whole == limits
     assert quarter.max_mem_bytes == 2 << 20
     assert quarter.bandwidth_bytes_per_s == 250_000
     assert quarter.relay_circuits == whole.relay_circuits
@@ -85,11 +89,12 @@ def test_memory_and_bandwidth_are_shared_out():
 
 
 @pytest.mark.parametrize(
-    "limits", [{"max_mem_bytes": 3 << 20}, {"bandwidth_bytes_per_s": 499_999}]
+    "limits",
+    [RelayConfig(max_mem_bytes=3 << 20), RelayConfig(bandwidth_bytes_per_s=499_999)],
 )
 def test_shares_too_small_for_a_relay_are_refused(limits):
     with pytest.raises(ConfigError, match=r"4 workers share relay\.max_mem_bytes"):
-        share(config(4, **limits))
+        share(config(4, limits=limits))
 
 
 def test_workers_take_the_ports_after_the_first_at_every_address():
