@@ -11,8 +11,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 from psp.bandwidth import NO_BANDWIDTH, Bandwidth
@@ -96,10 +96,11 @@ class CircuitBuilder:
             selector: Chooses their relays.
             config: Timing.
             call_bandwidth: What circuits of calls ask of each relay; others ask for
-                nothing.
+                nothing. Of a last hop that is given no least rate is asked: nobody
+                else would do in its place.
         """
         self.config = config or BuilderConfig()
-        self._call_bandwidth = call_bandwidth
+        self.call_bandwidth = call_bandwidth
         self._context = context
         self._network = network
         self._selector = selector
@@ -210,13 +211,18 @@ class CircuitBuilder:
                     raise
         raise AssertionError("the last attempt excludes nothing and raises")
 
-    def start(self, path: Path, bandwidth: Bandwidth = NO_BANDWIDTH) -> Circuit:
-        """Start one build."""
-        return self._network.open(path.hops, bandwidth)
+    def start(self, path: Path, asked: Sequence[Bandwidth] = ()) -> Circuit:
+        """Start one build; ``asked`` is for each relay, if for any."""
+        return self._network.open(path.hops, asked)
 
-    def bandwidth(self, wish: "_Wish") -> Bandwidth:
-        """Return what the relays are asked for."""
-        return self._call_bandwidth if wish.purpose in _MEDIA else NO_BANDWIDTH
+    def asked(self, wish: "_Wish", path: Path) -> list[Bandwidth]:
+        """Return what each relay is asked for."""
+        if wish.purpose not in _MEDIA:
+            return []
+        asked = [self.call_bandwidth] * len(path.hops)
+        if wish.last is not None:
+            asked[-1] = replace(asked[-1], min_kbit_per_s=0)
+        return asked
 
     @property
     def race_after(self) -> float:
@@ -290,7 +296,6 @@ class _Race:
         self._running: list[Circuit] = []
         self._started = 0
         self._last_error = CircuitError(Reason.TIMEOUT)
-        self._bandwidth = builder.bandwidth(wish)
 
     async def run(self) -> Circuit:
         """Return the first circuit that is built."""
@@ -330,10 +335,11 @@ class _Race:
             node.node_id for circuit in self._running for node in circuit.path[1:-1]
         }
         path = self._builder.choose(self._wish, besides)
-        self._running.append(self._builder.start(path, self._bandwidth))
+        asked = self._builder.asked(self._wish, path)
+        self._running.append(self._builder.start(path, asked))
         self._started += 1
 
     def _explain(self, error: CircuitError) -> CircuitError:
         if error.reason is not Reason.BANDWIDTH:
             return error
-        return BandwidthError(self._bandwidth.min_kbit_per_s)
+        return BandwidthError(self._builder.call_bandwidth.min_kbit_per_s)

@@ -38,20 +38,22 @@ class ClientNetwork:
         return self._driver.now()
 
     def open(
-        self, path: Sequence[NodeRecord], bandwidth: Bandwidth = NO_BANDWIDTH
+        self, path: Sequence[NodeRecord], asked: Sequence[Bandwidth] = ()
     ) -> Circuit:
         """Start to build a circuit; await its ``built``.
 
         Args:
             path: Its relays, entry first.
-            bandwidth: What to ask each of them for.
+            asked: What to ask each of them for; empty for nothing.
 
         Raises:
             LocalProtocolError: If too many circuits are open.
         """
         hops = [
             HopSpec(node.node_id, node.onion_key, node.endpoints, bandwidth)
-            for node in path
+            for node, bandwidth in zip(
+                path, asked or [NO_BANDWIDTH] * len(path), strict=True
+            )
         ]
         key = self._machine.open_circuit(hops, self.now())
         circuit = self._circuits[key] = Circuit(self, key, path)

@@ -8,8 +8,7 @@ import pytest
 from cli.assembly import RelayNode
 from psp.bandwidth import Bandwidth
 from psp.client.api import Client
-from psp.client.circuit import Circuit
-from psp.client.circuits import BandwidthError
+from psp.client.circuit import Circuit, CircuitError
 from psp.client.errors import UnreachableError
 from psp.netdoc.node_record import NodeRecord
 from psp.path.selection import Purpose
@@ -35,7 +34,7 @@ async def fill(
     """Take the whole budget of relays, with circuits of one hop."""
     network = client._parts.network
     circuits = [
-        network.open([record], VOICE) for _ in range(times) for record in records
+        network.open([record], [VOICE]) for _ in range(times) for record in records
     ]
     await asyncio.gather(*(circuit.built for circuit in circuits))
     return circuits
@@ -58,28 +57,24 @@ def test_a_relay_bears_two_calls_and_the_third_goes_elsewhere(tmp_path):
             alice, bob = place.clients["alice"], place.clients["bob"]
             meeting = stranger(place, "alice", "bob")
             (node,) = [n for n in place.relays if n.node_id == meeting.node_id]
-            first = [
-                await client.circuits.open(
-                    Purpose.RENDEZVOUS_CALLER, last=meeting.node_id
-                )
-                for client in (alice, bob)
+            (first,) = await fill(alice, [meeting], times=1)
+            (second,) = await fill(bob, [meeting], times=1)
+            assert [first.granted, second.granted, granted(node)] == [480, 480, 960]
+
+            with pytest.raises(CircuitError, match="bandwidth"):
+                await fill(bob, [meeting], times=1)
+            third = [
+                await bob.circuits.open(Purpose.RENDEZVOUS_CALLER) for _ in range(2)
             ]
-            assert [circuit.granted for circuit in first] == [480, 480]
-            assert granted(node) == 960
+            for circuit in third:
+                assert meeting.node_id not in {relay.node_id for relay in circuit.path}
+                assert circuit.granted == 480
 
-            with pytest.raises(BandwidthError, match="grants 480 kbit/s"):
-                await bob.circuits.open(Purpose.RENDEZVOUS_CALLER, last=meeting.node_id)
-            third = await bob.circuits.open(Purpose.RENDEZVOUS_CALLER)
-            assert meeting.node_id not in {relay.node_id for relay in third.path}
-            assert third.granted == 480
-
-            first[0].close()
+            first.close()
             await until(lambda: granted(node) == 480, within=5)
-            again = await bob.circuits.open(
-                Purpose.RENDEZVOUS_CALLER, last=meeting.node_id
-            )
+            (again,) = await fill(bob, [meeting], times=1)
             assert again.granted == 480
-            for circuit in (first[1], third, again):
+            for circuit in (second, again, *third):
                 circuit.close()
             await until(lambda: not any(map(granted, place.relays)), within=5)
 

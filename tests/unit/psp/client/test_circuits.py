@@ -46,16 +46,16 @@ class Sky:
         self.closed: list[tuple[Circuit, Reason]] = []
         self.silent_hops: set[NodeId] = set()
         self.full: set[NodeId] = set()
-        self.asked: list[Bandwidth] = []
+        self.asked: list[list[Bandwidth]] = []
 
     def now(self) -> Monotonic:
         return Monotonic(asyncio.get_running_loop().time())
 
-    def open(self, path, bandwidth) -> Circuit:
+    def open(self, path, asked) -> Circuit:
         owner = cast("CircuitOwner", self)
         circuit = Circuit(owner, len(self.opened), path)
         self.opened.append(circuit)
-        self.asked.append(bandwidth)
+        self.asked.append(list(asked or [NO_BANDWIDTH] * len(path)))
         self._tasks = [*getattr(self, "_tasks", []), self._build(circuit)]
         return circuit
 
@@ -70,7 +70,7 @@ class Sky:
                 await asyncio.sleep(self.slow.get(node.node_id, self.delay))
                 if not circuit.is_open:
                     return
-                asked = self.asked[circuit.key]
+                asked = self.asked[circuit.key][hop - 1]
                 if asked.min_kbit_per_s and node.node_id in self.full:
                     # A guard refuses by DESTROY, which names no hop.
                     at = None if hop == 1 else hop
@@ -329,7 +329,12 @@ def test_only_circuits_of_calls_ask_for_bandwidth():
         plain = await rig.open()
         return rig.sky.asked, [each.granted for each in (call, answer, plain)]
 
-    assert simulate(main) == ([CALL, CALL, NO_BANDWIDTH], [3000, 3000, 0])
+    # Nobody could stand in for a last hop that is given: it is asked for what it has.
+    last = Bandwidth(0, 3000)
+    assert simulate(main) == (
+        [[CALL] * 3, [CALL, CALL, CALL, last], [NO_BANDWIDTH] * 3],
+        [3000, 3000, 0],
+    )
 
 
 def test_a_call_goes_around_full_relays_for_a_minute_and_others_do_not():
@@ -393,12 +398,22 @@ def test_when_every_relay_is_full_the_error_says_what_was_needed():
     assert simulate(main) == (Reason.BANDWIDTH, BuilderConfig().attempts)
 
 
-def test_a_full_relay_is_used_where_there_is_no_other():
+def test_full_relays_are_asked_again_where_there_are_no_others():
     async def main(rig: Rig):
-        rig.sky.full.add(rig.last)
+        rig.sky.full |= set(rig.registry.nodes())
         with pytest.raises(BandwidthError):
-            await rig.open_call(Purpose.RENDEZVOUS_CALLEE, last=rig.last)
+            await rig.open_call()
         rig.sky.full.clear()
-        return await rig.open_call(Purpose.RENDEZVOUS_CALLEE, last=rig.last)
+        for node in rig.registry.nodes().values():
+            rig.builder._shun(rig.builder._full, node.node_id, rig.sky.now())
+        return await rig.open_call()
 
     assert simulate(main).granted == 3000
+
+
+def test_a_last_hop_that_is_given_and_full_is_used_all_the_same():
+    async def main(rig: Rig):
+        rig.sky.full.add(rig.last)
+        return await rig.open_call(Purpose.RENDEZVOUS_CALLEE, last=rig.last)
+
+    assert simulate(main).is_open
