@@ -19,8 +19,10 @@ from cli.bench.relay import SETTLE
 Direction = Literal["up", "down"]
 """``up``: from the client, over three hops, to the server. ``down``: back."""
 
-Beside = Literal["idle", "same_session", "other_session"]
-"""What goes on while voice is measured; bulk then flows down."""
+Beside = Literal["idle", "same_session", "other_session", "flood"]
+"""What goes on while voice is measured: bulk that flows down over the same session or
+over that of two others through the same relays; or one of these sends as fast as it can
+and heeds nothing, as whoever means harm would."""
 
 _RAMP = 2.0
 """Seconds that bulk runs before it is measured; no longer than it is measured."""
@@ -88,7 +90,7 @@ def run(
             figures |= throughput(rig, amount.bulk_seconds, direction)
         figures |= voice(rig, amount.voice_seconds, "idle", None)
         base = figures["voice_idle_p50_ms"]
-        for beside in ("same_session", "other_session"):
+        for beside in ("same_session", "other_session", "flood"):
             figures |= voice(rig, amount.voice_seconds, beside, base)
     with PathRig(places, say) as rig:
         figures |= memory(rig, amount.idle_circuits, amount.sessions, amount.settle)
@@ -137,12 +139,19 @@ def voice(
         base_ms: The idle path's p50 in the same run; None if this is it.
 
     Returns:
-        See `voice_figures`; and ``voice_{beside}_bulk_mb_s`` and ``_bulk_loss``.
+        See `voice_figures`; and ``voice_{beside}_bulk_mb_s`` and ``_bulk_loss`` where
+        there is bulk.
     """
     rig.say(f"voice for {seconds:.0f} s, {beside.replace('_', ' ')}")
     client = rig.pair.client
     if beside == "idle":
+        return voice_figures(beside, client.voice(seconds, rig.children), base_ms)
+    if beside == "flood":
+        flooder = rig.other_pair().client
+        flooder.call("start_flood")
+        watch(rig.children, min(_RAMP, seconds))
         trips = client.voice(seconds, rig.children)
+        flooder.call("stop_flood")
         return voice_figures(beside, trips, base_ms)
     pair = rig.pair if beside == "same_session" else rig.other_pair()
     with _Bulk(rig, pair, "down") as bulk:

@@ -35,6 +35,8 @@ from psp.link.machine import LinkMachine
 from psp.netdoc.node_record import OPERATOR_SIZE, NodeRecord
 from psp.runtime.entropy import SystemEntropy
 from psp.runtime.udp import UdpSocket
+from psp.sansio import MAX_TRAIN
+from psp.wire.onion import BLOCK_SIZE
 from psp.wire.relay_message import RelayCommand
 
 _BUILD_WITHIN = 10.0
@@ -116,6 +118,7 @@ class PathEnd:
         self._network = ClientNetwork(ClientMachine(links, entropy, _MANY), udp)
         self._kept: list[Circuit] = []
         self._sessions: list[Traffic] = []
+        self._flood: asyncio.Task[None] | None = None
 
     async def build(self, path: Sequence[Node], count: int) -> list[float | None]:
         """Build and close circuits, one after another, as over a guard's link.
@@ -176,6 +179,16 @@ class PathEnd:
         """Send no more."""
         self._sessions[0].stop_bulk()
 
+    async def start_flood(self) -> None:
+        """Send blocks over the first session's circuit without heeding anything."""
+        self._flood = asyncio.create_task(self._send_flood(self._kept[0]))
+
+    async def stop_flood(self) -> None:
+        """Send no more."""
+        if self._flood is not None:
+            self._flood.cancel()
+            self._flood = None
+
     async def voice(self, seconds: float) -> list[float | None]:
         """Send voice over the first session; see `Traffic.voice`."""
         return await self._sessions[0].voice(seconds)
@@ -191,6 +204,12 @@ class PathEnd:
     def close(self) -> None:
         """Destroy every circuit."""
         self._network.close()
+
+    async def _send_flood(self, circuit: Circuit) -> None:
+        train = [bytes([number]) * BLOCK_SIZE for number in range(MAX_TRAIN)]
+        while circuit.is_open:
+            self._network.send_blocks(circuit, train)
+            await asyncio.sleep(0)
 
     def _open_session(
         self, circuit: Circuit, keys: SessionKeys, *, is_caller: bool

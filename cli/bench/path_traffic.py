@@ -79,7 +79,8 @@ class Traffic:
     async def voice(self, seconds: float) -> list[float | None]:
         """Send voice for so long; return the round trip of each packet in seconds.
 
-        None: its echo had not come `LATEST` after the last was sent.
+        None: its echo had not come `LATEST` after the last was sent, or the session was
+        over before.
         """
         loop = asyncio.get_running_loop()
         self._trips = [None] * round(seconds * VOICE_PER_SECOND)
@@ -89,13 +90,14 @@ class Traffic:
         for number in range(len(self._trips)):
             due = self._first_due + number / VOICE_PER_SECOND
             await asyncio.sleep(due - loop.time())
-            self._send(_VOICE, number, _VOICE_SIZE, Kind.AUDIO)
+            with suppress(ConnectionError):
+                self._send(_VOICE, number, _VOICE_SIZE, Kind.AUDIO)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._all_back.wait(), LATEST)
         return self._trips
 
     def start_bulk(self) -> None:
-        """Begin to send."""
+        """Begin to send; ends with the session."""
         self._bulk = asyncio.create_task(self._send_bulk())
 
     def stop_bulk(self) -> None:
@@ -105,7 +107,7 @@ class Traffic:
             self._bulk = None
 
     async def _send_bulk(self) -> None:
-        while True:
+        while not self._session.closed.done():
             while self._sent - self._had < _WINDOW:
                 self._send(_BULK, self._sent, PIPE_MTU)
                 self._sent += 1

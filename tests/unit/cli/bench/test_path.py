@@ -34,8 +34,9 @@ def test_every_figure_of_a_path_is_measured():
         assert figures[f"{direction}_loss"] < 0.5
         for name in ("relay_1", "relay_2", "relay_3", "client", "server"):
             assert figures[f"{direction}_cpu_s_per_gb_{name}"] > 0
-    for beside in ("idle", "same_session", "other_session"):
+    for beside in ("idle", "same_session", "other_session", "flood"):
         assert figures[f"voice_{beside}_packets"] == 30
+    for beside in ("idle", "same_session", "other_session"):
         assert figures[f"voice_{beside}_loss"] < 0.5
         assert (
             0 < figures[f"voice_{beside}_p50_ms"] <= figures[f"voice_{beside}_p99_ms"]
