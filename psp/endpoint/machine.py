@@ -188,6 +188,7 @@ class ClientMachine:
                 if key is not None:
                     entry = self._circuits[key]
                     entry.origin.receive(cells, now)
+                    self._tell_marks(entry)
                     self._collect(key, entry, now)
 
     def trains_to_send(self, now: Monotonic) -> list[Train]:
@@ -263,6 +264,12 @@ class ClientMachine:
             session.receive_blocks(entry.leg, sealed, now)
             self._session_events(entry.session, session)
             self._touched_sessions.add(entry.session)
+
+    def _tell_marks(self, entry: _Circuit) -> None:
+        cells, marked = entry.origin.take_marks()
+        session = self._sessions.get(entry.session) if entry.session else None
+        if session is not None and cells:
+            session.note_marks(cells, marked)
 
     def _flush_session(self, key: int, session: Session, now: Monotonic) -> None:
         for batch in session.blocks_to_send(now):

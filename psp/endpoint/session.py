@@ -2,28 +2,46 @@
 
 It also carries a small reliable message channel, and runs over several legs at once
 (`psp.endpoint.legs`). It takes and gives session blocks (SPEC.md section 7); which
-circuit a leg is, its owner knows.
+circuit a leg is, its owner knows. How fast and in which order it sends is
+`psp.endpoint.sending`'s.
 
 Until the first block comes, silence counts for nothing but giving up: the caller has
 its keys before the callee, whose last handshake message may take several tries.
 
-Bounds: at most `MAX_OUTGOING` plain blocks wait for the next flush, the oldest are
-dropped and counted first.
+Bounds: what waits to be sent is bounded in `psp.endpoint.pacing`.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from psp.crypto.layer import OpeningLayer, SealingLayer
 from psp.crypto.session import SessionKeys
+from psp.endpoint.audio import AudioReceiver
 from psp.endpoint.channel import MessageChannel
-from psp.endpoint.legs import LegConfig, Legs
+from psp.endpoint.legs import Legs
+from psp.endpoint.reporter import Reporter
+from psp.endpoint.sending import Sending
+from psp.endpoint.session_events import (
+    DatagramsReceived,
+    LegBlocks,
+    LegLost,
+    LegMessageReceived,
+    MessageReceived,
+    RoomMade,
+    SendingView,
+    SessionClosed,
+    SessionConfig,
+    SessionEvent,
+    SessionSilent,
+    SessionStats,
+)
 from psp.errors import DecodeError, RemoteProtocolError
-from psp.units import Monotonic, Seconds
+from psp.units import Monotonic
 from psp.wire.cell import Reason
+from psp.wire.feedback import Feedback
 from psp.wire.onion import Kind
 from psp.wire.session_block import (
+    HEADER_SIZE,
+    PIPE_MTU,
     Ack,
     BlockType,
     LegMessage,
@@ -35,104 +53,27 @@ from psp.wire.session_block import (
     unpack_plain,
 )
 
-MAX_OUTGOING = 1024
+__all__ = [
+    "DatagramsReceived",
+    "LegBlocks",
+    "LegLost",
+    "LegMessageReceived",
+    "MessageReceived",
+    "RoomMade",
+    "SendingView",
+    "Session",
+    "SessionClosed",
+    "SessionConfig",
+    "SessionEvent",
+    "SessionSilent",
+    "SessionStats",
+]
+
 _CLOSE_REPEATS = 3
 _APP = b"\0"
 _LEGS = b"\1"
-
-
-@dataclass(frozen=True, slots=True)
-class DatagramsReceived:
-    """Datagrams of the pipe, in the order they came."""
-
-    datagrams: list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
-    """One whole message of the app, in order."""
-
-    message: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LegMessageReceived:
-    """The peer speaks about legs."""
-
-    message: LegMessage
-
-
-@dataclass(frozen=True, slots=True)
-class LegLost:
-    """Nothing has come over a leg for too long; the session has dropped it."""
-
-    leg: int
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSilent:
-    """No leg is well: the reserve is wanted now. Said once per silence."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionClosed:
-    """The session is over; nothing follows."""
-
-    reason: Reason
-
-
-SessionEvent = (
-    DatagramsReceived
-    | MessageReceived
-    | LegMessageReceived
-    | LegLost
-    | SessionSilent
-    | SessionClosed
-)
-
-
-class LegBlocks(NamedTuple):
-    """Sealed blocks for one leg."""
-
-    leg: int
-    blocks: list[bytes]
-    kind: Kind
-
-
-@dataclass(slots=True)
-class SessionStats:
-    """What a session has carried and lost.
-
-    Attributes:
-        datagrams_sent: Datagrams handed to the pipe.
-        datagrams_received: Datagrams delivered.
-        dropped_outgoing: Dropped because nothing flushed the session.
-        malformed: Good seal, bad content.
-        leg_changes: How often another leg took over.
-    """
-
-    datagrams_sent: int = 0
-    datagrams_received: int = 0
-    dropped_outgoing: int = 0
-    malformed: int = 0
-    leg_changes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SessionConfig:
-    """Timing of a session.
-
-    Attributes:
-        legs: When a leg counts as silent or lost.
-        silent_after: Nothing over any leg for this long, and the reserves are wanted;
-            above three probes.
-        give_up_after: Without any leg, or with silent ones only, for this long the
-            session is over.
-    """
-
-    legs: LegConfig = field(default_factory=LegConfig)
-    silent_after: Seconds = Seconds(0.5)
-    give_up_after: Seconds = Seconds(20.0)
+_DATAGRAM = int(BlockType.DATAGRAM)
+_OF_APP = frozenset({BlockType.AUDIO, BlockType.MESSAGE})
 
 
 class Session:
@@ -144,17 +85,19 @@ class Session:
         self.config = config or SessionConfig()
         self.stats = SessionStats()
         self.is_closed = False
+        self.legs = Legs(self.config.legs)
         self._sealing = SealingLayer(keys.sending)
         self._opening = OpeningLayer(keys.receiving)
+        self._sending = Sending(self._sealing, self.legs, self.config, self.stats, now)
+        self._reporter = Reporter(now)
+        self._audio = AudioReceiver()
         self._channel = MessageChannel()
-        self.legs = Legs(self.config.legs)
-        self._outgoing: deque[tuple[Kind, bytes]] = deque()
         self._direct: list[tuple[int, bytes]] = []
         self._events: deque[SessionEvent] = deque()
         self._heard_at = now
         self._has_heard = False
         self._is_silent = False
-        self._used: list[int] = []
+        self._wants_room = False
 
     def add_leg(self, leg: int, now: Monotonic) -> None:
         """Use a leg whose two circuits have been joined."""
@@ -167,11 +110,44 @@ class Session:
     def send_datagram(self, datagram: bytes, kind: Kind = Kind.PASS) -> None:
         """Send one datagram of 1 … 1,080 bytes; it may be lost.
 
+        It waits until the path's rate lets it go, at most 0.25 s, unless it is audio.
+        See `room`.
+
         Raises:
             LocalProtocolError: If it is longer than 1,080 bytes.
         """
         self.stats.datagrams_sent += 1
-        self._queue(kind, pack_plain(BlockType.DATAGRAM, datagram))
+        self._sending.add_datagram(datagram, kind)
+
+    @property
+    def room(self) -> int:
+        """How many datagrams may be given now without any having to be dropped."""
+        return self._sending.room
+
+    @property
+    def bitrate(self) -> int:
+        """Bits a second, in datagrams of full length, that the path bears at present.
+
+        A short datagram costs as much as a long one.
+        """
+        return self._sending.bitrate
+
+    @property
+    def sending(self) -> SendingView:
+        """How sending goes now."""
+        return self._sending.view()
+
+    def want_room(self) -> None:
+        """Ask for one `RoomMade`, when half the room is free."""
+        self._wants_room = True
+
+    def note_marks(self, cells: int, marked: int) -> None:
+        """Cells came over our circuits, ``marked`` of them by a relay that is behind.
+
+        Both ends hear of it: such a relay may be in the way of either direction.
+        """
+        self._sending.control.note_marks(cells, marked)
+        self._reporter.note_marks(marked)
 
     def send_message(self, message: bytes) -> None:
         """Send one reliable message of at most 65,535 bytes."""
@@ -194,23 +170,20 @@ class Session:
         """Take in blocks that came over ``leg``; bad ones are counted and dropped."""
         datagrams: list[bytes] = []
         opened = self._opening.open
+        good = of_app = 0
         for block in blocks:
             plain = opened(block)
             if plain is None or self.is_closed:
                 continue
-            self._heard_at = now
-            self._has_heard = True
-            self.legs.heard(leg, now)
-            try:
-                kind, content = unpack_plain(plain)
-                if kind is BlockType.DATAGRAM:
-                    datagrams.append(content)
-                else:
-                    self._receive_control(leg, kind, content, now)
-            except DecodeError:
-                self.stats.malformed += 1
-            except RemoteProtocolError:
-                self._end(Reason.PROTOCOL)
+            good += 1
+            if plain[0] == _DATAGRAM:
+                length = plain[1] << 8 | plain[2]
+                if length <= PIPE_MTU:
+                    datagrams.append(plain[HEADER_SIZE : HEADER_SIZE + length])
+                    continue
+            of_app += self._receive_other(leg, plain, datagrams, now)
+        if good:
+            self._note_heard(leg, good, len(datagrams) + of_app, now)
         if datagrams:
             self.stats.datagrams_received += len(datagrams)
             self._events.append(DatagramsReceived(datagrams))
@@ -219,12 +192,15 @@ class Session:
         """Seal and return everything that must go out now, per leg."""
         if not self.is_closed:
             self._queue_control(now)
-        direct = [
-            LegBlocks(leg, [self._sealing.seal(plain)], Kind.PASS)
-            for leg, plain in self._direct
+        seal = self._sealing.seal
+        batches = [
+            LegBlocks(leg, [seal(plain)], Kind.PASS) for leg, plain in self._direct
         ]
         self._direct.clear()
-        return direct + self._seal_outgoing(now)
+        if not self.is_closed:
+            batches += self._sending.blocks_to_send(now)
+            self._make_room()
+        return batches
 
     def next_event(self) -> SessionEvent | None:
         """Return the oldest unread event, or None."""
@@ -237,6 +213,8 @@ class Session:
         candidates = [self.legs.next_timeout()]
         if len(self.legs):  # pieces cannot be sent again without
             candidates.append(self._channel.next_timeout())
+            candidates.append(self._sending.next_timeout())
+            candidates.append(self._reporter.next_timeout())
         is_told = self._is_silent or not self._has_heard
         limit = self.config.give_up_after if is_told else self.config.silent_after
         candidates.append(Monotonic(self._heard_at + limit))
@@ -260,11 +238,17 @@ class Session:
             self._events.append(SessionSilent())
         self._is_silent = silent
 
-    def _queue(self, kind: Kind, plain: bytes) -> None:
-        if len(self._outgoing) >= MAX_OUTGOING:
-            self._outgoing.popleft()
-            self.stats.dropped_outgoing += 1
-        self._outgoing.append((kind, plain))
+    def _note_heard(self, leg: int, good: int, of_app: int, now: Monotonic) -> None:
+        self._heard_at = now
+        self._has_heard = True
+        self.legs.heard(leg, now)
+        self._reporter.note_blocks(good, of_app, self._opening.highest, now)
+
+    def _make_room(self) -> None:
+        sending = self._sending
+        if self._wants_room and 2 * sending.room >= sending.capacity:
+            self._wants_room = False
+            self._events.append(RoomMade())
 
     def _queue_control(self, now: Monotonic) -> None:
         for probe in self.legs.probes_to_send(now):
@@ -274,29 +258,31 @@ class Session:
             return
         self._channel.round_trip = self.legs.round_trip()
         if (ack := self._channel.ack_to_send()) is not None:
-            self._queue(Kind.PASS, pack_plain(BlockType.ACK, ack.encode()))
+            self._sending.add_control(pack_plain(BlockType.ACK, ack.encode()))
         for piece in self._channel.pieces_to_send(now):
-            self._queue(Kind.PASS, pack_plain(BlockType.MESSAGE, piece.encode()))
+            self._sending.add_control(pack_plain(BlockType.MESSAGE, piece.encode()))
+        if (feedback := self._reporter.feedback_to_send(now)) is not None:
+            plain = pack_plain(BlockType.FEEDBACK, feedback.encode())
+            self._direct += [(leg, plain) for leg in self.legs.to_use(now)]
 
-    def _seal_outgoing(self, now: Monotonic) -> list[LegBlocks]:
-        if not self._outgoing:
-            return []
-        legs = self.legs.to_use(now)
-        if legs != self._used:
-            self.stats.leg_changes += bool(self._used)
-            self._used = legs
-        seal = self._sealing.seal
-        batches: list[LegBlocks] = []
-        for leg in legs:
-            latest: LegBlocks | None = None
-            for kind, plain in self._outgoing:
-                if latest is None or latest.kind != kind:
-                    latest = LegBlocks(leg, [], kind)
-                    batches.append(latest)
-                latest.blocks.append(seal(plain))
-        if legs:
-            self._outgoing.clear()
-        return batches
+    def _receive_other(
+        self, leg: int, plain: bytes, datagrams: list[bytes], now: Monotonic
+    ) -> bool:
+        """Take in a block that is no datagram; tell whether it is of the app's."""
+        try:
+            kind, content = unpack_plain(plain)
+            if kind is BlockType.AUDIO:
+                datagrams += self._audio.receive(content)
+                self.stats.audio_recovered = self._audio.recovered
+            else:
+                self._receive_control(leg, kind, content, now)
+        except DecodeError:
+            self.stats.malformed += 1
+            return False
+        except RemoteProtocolError:
+            self._end(Reason.PROTOCOL)
+            return False
+        return kind in _OF_APP
 
     def _receive_control(
         self, leg: int, kind: BlockType, content: bytes, now: Monotonic
@@ -315,6 +301,8 @@ class Session:
             case BlockType.PROBE_ECHO:
                 echoed, number = unpack_echo(content)
                 self.legs.receive_echo(echoed, number, now)
+            case BlockType.FEEDBACK:
+                self._sending.receive_feedback(Feedback.decode(content), now)
             case BlockType.CLOSE:
                 self._end(Reason.from_wire(content[0] if content else 0))
             case _:

@@ -11,6 +11,8 @@ from psp.endpoint.session import (
     LegLost,
     LegMessageReceived,
     MessageReceived,
+    RoomMade,
+    SendingView,
     Session,
     SessionClosed,
     SessionEvent,
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 MAX_MESSAGES_WAITING = 256
 """Messages nobody has read; with more, the session is closed (an app that does not
 read must not fill memory, and a reliable channel must not lose)."""
+
+MAX_EARLY = 64
+"""Datagrams kept until the app listens. When full the newest goes."""
 
 
 class SessionClosedError(PspError):
@@ -63,7 +68,9 @@ class ClientSession:
         self._session = session
         self._messages: deque[bytes] = deque()
         self._message_came = asyncio.Event()
-        self._on_datagram: Callable[[bytes], None] = lambda _: None
+        self._room_made = asyncio.Event()
+        self._early: list[bytes] = []
+        self._on_datagram: Callable[[bytes], None] = self._keep_early
         self._on_close: Callable[[], None] = lambda: None
         self.on_leg_event: Callable[[LegLost | LegMessage | SessionSilent], None] = (
             lambda _: None
@@ -74,6 +81,11 @@ class ClientSession:
     def send(self, data: bytes, flags: Kind = Kind.PASS) -> None:
         """Send one datagram of 1 … 1,080 bytes; it may be lost.
 
+        It goes when the path's rate lets it, at most 0.25 s later; what waits longer is
+        dropped, the oldest first, and without flags before ``Kind.KEY_FRAME``.
+        ``Kind.AUDIO`` goes at once, and again with the next three such datagrams if
+        they are short (267 bytes); it is delivered once. See `ready`.
+
         Raises:
             ConnectionError: If the session is over.
         """
@@ -83,12 +95,55 @@ class ClientSession:
         self._network.touch_session(self.key)
 
     def on_datagram(self, listener: Callable[[bytes], None]) -> None:
-        """Call ``listener`` with each datagram that arrives."""
+        """Call ``listener`` with each datagram that arrives, or came before anybody asked.
+
+        Of those the first 64 are kept: the other end's app may have been faster.
+        """
         self._on_datagram = listener
+        early, self._early = self._early, []
+        for datagram in early:
+            listener(datagram)
 
     def on_close(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` once when the session ends."""
         self._on_close = listener
+
+    # -- how fast it may be used
+
+    @property
+    def bitrate(self) -> int:
+        """Bits a second, in datagrams of 1,080 bytes, that the path bears at present.
+
+        A short datagram costs as much as a long one. An app that makes its data as it
+        goes, such as an encoder, keeps below; others wait for `ready`. It begins at
+        2 Mbit/s, rises while it is used, and is never below 64 kbit/s.
+        """
+        return self._session.bitrate
+
+    @property
+    def sending(self) -> SendingView:
+        """Rate, queue, marks and losses at this moment."""
+        return self._session.sending
+
+    async def ready(self) -> int:
+        """Wait for room; return how many datagrams may be sent now, at least 1.
+
+        ::
+
+            while chunks:
+                for _ in range(await session.ready()):
+                    session.send(next(chunks))
+
+        Raises:
+            SessionClosedError: If the session is over.
+        """
+        while not self.closed.done():
+            if room := self._session.room:
+                return room
+            self._room_made.clear()
+            self._session.want_room()
+            await self._room_made.wait()
+        raise SessionClosedError(self.closed.result())
 
     # -- messages
 
@@ -159,9 +214,15 @@ class ClientSession:
                 self.on_leg_event(event.message)
             case LegLost() | SessionSilent():
                 self.on_leg_event(event)
+            case RoomMade():
+                self._room_made.set()
             case SessionClosed():
                 self._network.remove_session(self.key)
                 self._ended(event.reason)
+
+    def _keep_early(self, datagram: bytes) -> None:
+        if len(self._early) < MAX_EARLY:
+            self._early.append(datagram)
 
     def _take_message(self, message: bytes) -> None:
         if len(self._messages) >= MAX_MESSAGES_WAITING:
@@ -174,4 +235,5 @@ class ClientSession:
         if not self.closed.done():
             self.closed.set_result(reason)
             self._message_came.set()
+            self._room_made.set()
             self._on_close()

@@ -10,12 +10,13 @@ import pytest
 from psp.crypto.kdf import LayerKeys
 from psp.crypto.layer import SealingLayer
 from psp.crypto.session import SessionKeys
+from psp.endpoint.pacing import MAX_WAITING
 from psp.endpoint.session import (
-    MAX_OUTGOING,
     DatagramsReceived,
     LegLost,
     LegMessageReceived,
     MessageReceived,
+    RoomMade,
     Session,
     SessionClosed,
     SessionConfig,
@@ -25,6 +26,7 @@ from psp.endpoint.session import (
 from psp.errors import LocalProtocolError
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import Reason
+from psp.wire.feedback import Feedback
 from psp.wire.onion import Kind
 from psp.wire.session_block import (
     MAX_PIECE,
@@ -175,20 +177,20 @@ def test_the_longest_datagram_passes_and_a_longer_one_is_refused():
         wire.ends[0].send_datagram(bytes(1081))
 
 
-def test_kinds_are_kept_apart_in_the_order_sent():
+def test_audio_goes_before_key_frames_and_those_before_the_rest():
     session = Wire().ends[0]
     session.add_leg(0, Monotonic(100.0))
     session.blocks_to_send(Monotonic(100.0))
-    kinds = [Kind.PASS, Kind.PASS, Kind.AUDIO, Kind.PASS]
+    kinds = [Kind.PASS, Kind.KEY_FRAME, Kind.AUDIO, Kind.PASS]
     for kind in kinds:
         session.send_datagram(b"x", kind)
 
     batches = session.blocks_to_send(Monotonic(100.01))
 
     assert [(batch.kind, len(batch.blocks)) for batch in batches] == [
-        (Kind.PASS, 2),
         (Kind.AUDIO, 1),
-        (Kind.PASS, 1),
+        (Kind.KEY_FRAME, 1),
+        (Kind.PASS, 2),
     ]
 
 
@@ -408,6 +410,8 @@ def sealed(*plains: bytes) -> list[bytes]:
         pack_plain(BlockType.ACK, b"x"),
         pack_plain(BlockType.PROBE, b"\0\0\0\0\1\5"),
         pack_plain(BlockType.PROBE_ECHO, b"1234"),
+        pack_plain(BlockType.AUDIO, b"\0\0\0"),
+        pack_plain(BlockType.FEEDBACK, bytes(23)),
         pack_plain(BlockType.MESSAGE, Piece(0, is_last=True, data=b"\1short").encode()),
         pack_plain(BlockType.MESSAGE, Piece(0, is_last=True, data=b"\7").encode()),
         pack_plain(BlockType.MESSAGE, Piece(0, is_last=True, data=b"").encode()),
@@ -462,7 +466,7 @@ def test_an_unknown_reason_to_close_is_no_error():
 
 def test_without_a_leg_the_oldest_datagrams_are_dropped_and_counted():
     wire = Wire()
-    for number in range(MAX_OUTGOING + 3):
+    for number in range(MAX_WAITING + 3):
         wire.ends[0].send_datagram(b"%d" % number)
 
     assert wire.ends[0].blocks_to_send(wire.now) == []
@@ -470,7 +474,163 @@ def test_without_a_leg_the_oldest_datagrams_are_dropped_and_counted():
     wire.add_leg(0)
     wire.run(0.1)
     assert wire.datagrams(1)[0] == b"3"
-    assert len(wire.datagrams(1)) == MAX_OUTGOING
+
+
+def test_what_has_waited_too_long_is_dropped_and_counted():
+    wire = Wire()
+    for number in range(5):
+        wire.ends[0].send_datagram(b"%d" % number)
+    wire.flush()
+    wire.now = Monotonic(wire.now + 0.3)
+    wire.ends[0].send_datagram(b"fresh")
+    wire.add_leg(0)
+
+    wire.run(0.1)
+
+    assert wire.datagrams(1) == [b"fresh"]
+    assert wire.ends[0].stats.dropped_outgoing == 5
+
+
+def test_datagrams_are_paced_and_audio_is_not():
+    wire = one_leg()
+    for number in range(100):
+        wire.ends[0].send_datagram(b"%d" % number)
+    for _ in range(20):
+        wire.ends[0].send_datagram(b"audio", Kind.AUDIO)
+
+    wire.flush()
+    at_once = wire.ends[0].sending.queued
+    wire.run(0.02)
+    in_time = wire.datagrams(1)
+
+    assert at_once == 100
+    assert in_time.count(b"audio") == 20
+    wire.run(1.0)
+    assert len(wire.datagrams(1)) < 120  # two megabits a second take 58 in 0.25 s
+    assert wire.ends[0].stats.dropped_outgoing > 0
+    dropped = wire.ends[0].stats.dropped_outgoing
+    assert len(wire.datagrams(1)) == 120 - dropped
+
+
+def test_who_asks_for_room_is_told_once_when_half_of_it_is_free():
+    wire = one_leg()
+    session = wire.ends[0]
+    room = session.room
+    for _ in range(room):
+        session.send_datagram(b"x")
+    assert session.room == 0
+
+    session.want_room()
+    wire.flush()
+    assert not wire.told(0, RoomMade)
+    wire.run(1.0)
+
+    assert wire.told(0, RoomMade) == [RoomMade()]
+    assert session.room >= room
+    assert session.stats.dropped_outgoing == 0
+
+
+def test_audio_lost_in_up_to_three_blocks_in_a_row_is_delivered_once_in_order():
+    wire = one_leg()
+    words = [b"word %d" % number for number in range(40)]
+    for number, word in enumerate(words):
+        wire.silent = {0} if number % 4 else set()
+        wire.ends[0].send_datagram(word, Kind.AUDIO)
+        wire.flush()
+        wire.silent = set()
+        wire.run(0.02)
+    wire.ends[0].send_datagram(b"end", Kind.AUDIO)
+    wire.run(0.1)
+
+    assert wire.datagrams(1) == [*words, b"end"]
+    assert wire.ends[1].stats.audio_recovered >= 30
+
+
+def test_audio_goes_over_two_legs_when_it_is_to_and_is_heard_once():
+    wire = two_legs(config=SessionConfig(duplicate_audio=True))
+    before = dict(wire.blocks_over)
+    words = [b"word %d" % number for number in range(10)]
+    for word in words:
+        wire.ends[0].send_datagram(word, Kind.AUDIO)
+        wire.ends[0].send_datagram(b"picture")
+    wire.run(0.1)
+
+    heard = wire.datagrams(1)
+    assert [datagram for datagram in heard if datagram != b"picture"] == words
+    assert heard.count(b"picture") == 10
+    assert {wire.blocks_over[leg] - before[leg] >= 10 for leg in (0, 1)} == {True}
+
+
+def test_an_audio_datagram_that_is_empty_or_long_travels_alone():
+    wire = one_leg()
+    for datagram in (b"", bytes(1076), bytes(1080)):
+        wire.ends[0].send_datagram(datagram, Kind.AUDIO)
+
+    wire.run(0.1)
+
+    assert wire.datagrams(1) == [b"", bytes(1076), bytes(1080)]
+
+
+def test_the_receiver_tells_how_blocks_come_and_the_sender_takes_it_in():
+    wire = one_leg(latency=0.05)
+    for _ in range(30):
+        wire.ends[0].send_datagram(b"x")
+        wire.run(0.01)
+    before = wire.ends[0].bitrate
+
+    for _ in range(100):
+        for _ in range(wire.ends[0].room):
+            wire.ends[0].send_datagram(b"x")
+        wire.run(0.01)
+
+    view = wire.ends[0].sending
+    assert view.round_trip == pytest.approx(0.1, abs=0.001)
+    assert view.loss == view.marked == 0
+    assert view.queueing < 0.001
+    assert view.bitrate == wire.ends[0].bitrate > 2 * before
+
+
+def test_idle_ends_tell_each_other_nothing_but_probes():
+    wire = one_leg()
+    wire.run(1.0)
+    before = wire.blocks_over[0]
+
+    wire.run(1.5)
+
+    assert wire.blocks_over[0] - before <= 2 * 2 * 11  # a probe and its echo, 150 ms
+
+
+def test_marks_of_relays_slow_both_ends_down():
+    wire = one_leg()
+    for end in wire.ends:
+        for _ in range(200):
+            end.send_datagram(b"x")
+    wire.run(0.3)
+    before = [end.bitrate for end in wire.ends]
+
+    for _ in range(30):
+        wire.ends[1].note_marks(10, 10)
+        for end in wire.ends:
+            end.send_datagram(b"x")
+        wire.run(0.02)
+
+    assert wire.ends[0].bitrate < before[0]
+    assert wire.ends[1].bitrate < before[1]
+    assert wire.ends[0].sending.marked > 0.5
+
+
+def test_feedback_of_blocks_that_never_were_changes_nothing():
+    wire = one_leg()
+    wire.ends[1].send_datagram(b"x")
+    wire.run(0.5)
+    before = wire.ends[1].sending
+    absurd = Feedback(2**63, 2**32 - 1, 0, 5, 0).encode()
+
+    wire.ends[1].receive_blocks(
+        0, sealed(pack_plain(BlockType.FEEDBACK, absurd)), wire.now
+    )
+
+    assert wire.ends[1].sending == before
 
 
 def test_the_round_trip_of_the_present_leg_is_measured():
