@@ -373,7 +373,7 @@ class Dial:
         self.dialer.stats.initiations += 1
 
     def _offer(self, upgrade: Upgrade, now: Monotonic) -> None:
-        packet = b"".join(upgrade.first.seal([upgrade.cell]))
+        packet = upgrade.first.seal([upgrade.cell])
         self.packets.append((upgrade.address, packet))
         wait = self.dialer.config.kem_retry * KEM_BACKOFF**self._offers
         self.due = Monotonic(now + wait)

@@ -245,11 +245,11 @@ class Link:
                 cells[start : start + MAX_TRAIN] if len(cells) > MAX_TRAIN else cells
             )
             first = keypair.next_counter
-            parts = keypair.seal(chunk)
-            keypair.sent.append(first, parts, now)
+            packets = keypair.seal(chunk)
+            keypair.sent.append(first, packets, now)
             count = len(chunk)
             address = self.address if self.candidate is None else self._path_for(count)
-            trains.append(Train(address, parts, count))
+            trains.append(Train(address, [packets], count))
         self._sent += len(cells)
         self.liveness.sent(now, is_demanding=self._is_demanding)
         self._is_demanding = False
@@ -352,9 +352,9 @@ class Link:
         if not candidate.challenge(now) or self.current is None:
             return
         cell = link_cell(CellCommand.PATH_CHALLENGE, candidate.nonce)
-        parts = self.current.seal([cell])
+        packet = self.current.seal([cell])
         self._sent += 1
-        self._ready.append(Train(candidate.address, parts, 1))
+        self._ready.append(Train(candidate.address, [packet], 1))
 
     def _read_path_response(
         self, nonce: bytes, source: Address, now: Monotonic
@@ -375,17 +375,17 @@ class Link:
         for keypair in (self.current, self.previous):
             if keypair is None or keypair.remote_index != repair.receiver_index:
                 continue
-            parts: list[bytes] = []
+            packets: list[bytes] = []
             for counter in repair.counters:
                 found = keypair.sent.take(counter, now)
                 if found is None:
                     self.stats.repairs_missed += 1
                 else:
-                    parts += found
-            self.stats.repairs_sent += len(parts) // 2
-            for start in range(0, len(parts), 2 * MAX_TRAIN):
-                chunk = parts[start : start + 2 * MAX_TRAIN]
-                count = len(chunk) // 2
+                    packets.append(found)
+            self.stats.repairs_sent += len(packets)
+            for start in range(0, len(packets), MAX_TRAIN):
+                chunk = packets[start : start + MAX_TRAIN]
+                count = len(chunk)
                 self._ready.append(Train(self._path_for(count), chunk, count))
 
     def draw_interval(self) -> float:

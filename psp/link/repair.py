@@ -14,6 +14,7 @@ from psp.link.config import (
     REPAIR_SHARE,
 )
 from psp.units import Monotonic
+from psp.wire.packet import PACKET_SIZE
 
 
 class SentTrains:
@@ -26,7 +27,7 @@ class SentTrains:
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
-        self._trains: list[tuple[Monotonic, list[bytes]]] = []
+        self._trains: list[tuple[Monotonic, bytes]] = []
         self._taken: Counter[int] = Counter()
         self._answered = 0
 
@@ -38,12 +39,12 @@ class SentTrains:
         """When the oldest train that is kept was sent."""
         return self._trains[0][0] if self._trains else None
 
-    def append(self, first: int, parts: list[bytes], now: Monotonic) -> None:
-        """Keep a train: header and ciphertext by turns, counters from ``first`` on."""
+    def append(self, first: int, train: bytes, now: Monotonic) -> None:
+        """Keep a train of whole packets, counters from ``first`` on."""
         firsts = self._firsts
         firsts.append(first)
-        self._trains.append((now, parts))
-        oldest = first + len(parts) // 2 - REPAIR_RING
+        self._trains.append((now, train))
+        oldest = first + len(train) // PACKET_SIZE - REPAIR_RING
         if len(firsts) > 1 and firsts[1] <= oldest:
             # Keep what covers the last REPAIR_RING counters.
             self._forget(bisect_right(firsts, oldest) - 1)
@@ -58,8 +59,8 @@ class SentTrains:
         if count:
             self._forget(count)
 
-    def take(self, counter: int, now: Monotonic) -> list[bytes] | None:
-        """Return header and ciphertext of a packet.
+    def take(self, counter: int, now: Monotonic) -> bytes | None:
+        """Return a packet.
 
         None when it is gone, was taken `REPAIR_ANSWERS` times, or when the peer has
         asked for more in all than one who lost packets may (`REPAIR_SHARE`).
@@ -67,11 +68,11 @@ class SentTrains:
         position = bisect_right(self._firsts, counter) - 1
         if position < 0 or self._taken[counter] >= REPAIR_ANSWERS:
             return None
-        sent_at, parts = self._trains[position]
-        start = 2 * (counter - self._firsts[position])
-        newest = self._firsts[-1] + len(self._trains[-1][1]) // 2 - 1
+        sent_at, train = self._trains[position]
+        start = PACKET_SIZE * (counter - self._firsts[position])
+        newest = self._firsts[-1] + len(self._trains[-1][1]) // PACKET_SIZE - 1
         if (
-            start >= len(parts)
+            start >= len(train)
             or sent_at + REPAIR_AGE <= now
             or counter <= newest - REPAIR_RING
             or self._answered + 1 > REPAIR_CREDIT + REPAIR_SHARE * (newest + 1)
@@ -79,7 +80,7 @@ class SentTrains:
             return None
         self._taken[counter] += 1
         self._answered += 1
-        return parts[start : start + 2]
+        return train[start : start + PACKET_SIZE]
 
     def _forget(self, count: int) -> None:
         del self._firsts[:count]

@@ -245,7 +245,7 @@ class Responder:
             if answer is None:
                 answer = self._agree(half_open, cell, now)
                 half_open.remember(cell, answer)
-            return b"".join(half_open.first.seal([answer]))
+            return half_open.first.seal([answer])
         return None
 
     def finish(self, half_open: HalfOpen) -> None:

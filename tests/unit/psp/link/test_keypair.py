@@ -39,7 +39,7 @@ def pair(stats: LinkStats | None = None) -> tuple[Keypair, Keypair]:
 
 
 def packets_of(keypair: Keypair, cells: list[bytes]) -> list[bytes]:
-    joined = b"".join(keypair.seal(cells))
+    joined = keypair.seal(cells)
     return [joined[n : n + PACKET_SIZE] for n in range(0, len(joined), PACKET_SIZE)]
 
 
@@ -67,7 +67,7 @@ def test_cells_of_the_link_are_told_apart_by_all_four_bytes() -> None:
     cells: list[bytes] = []
     control: list[bytes] = []
 
-    train = b"".join(sender.seal([padding, small, circuit_cell(1)]))
+    train = sender.seal([padding, small, circuit_cell(1)])
     receiver.open_run(memoryview(train), cells, control, NOW)
 
     assert control == [padding]
@@ -122,6 +122,33 @@ def test_any_order_opens_each_packet_once(
     assert stats.drop_replayed == len(order) - len(expected) - bad
 
 
+def test_a_forgery_in_a_train_in_order_costs_only_itself() -> None:
+    stats = LinkStats()
+    sender, receiver = pair(stats)
+    sent = [circuit_cell(n) for n in range(50)]
+    packets = packets_of(sender, sent)
+    packets[20] = packets[20][:-1] + bytes([packets[20][-1] ^ 1])
+    packets[30] = bytes([packets[30][0], 9]) + packets[30][2:]
+
+    cells, taken = open_train(receiver, packets[:30])
+    assert (cells, taken) == (sent[:20] + sent[21:30], 30)
+    cells, taken = open_train(receiver, packets[30:31])
+    assert (cells, taken) == ([], 0)
+    cells, taken = open_train(receiver, packets[31:])
+    assert (cells, taken) == (sent[31:], 19)
+    assert stats.drop_bad_tag == 1
+
+
+def test_a_train_of_two_keys_is_opened_as_far_as_ours_go() -> None:
+    sender, receiver = pair()
+    ours = packets_of(sender, [circuit_cell(n) for n in range(3)])
+    other = packets_of(receiver, [circuit_cell(9)])
+
+    cells, taken = open_train(receiver, ours + other)
+
+    assert (cells, taken) == ([circuit_cell(n) for n in range(3)], 3)
+
+
 def test_a_forgery_far_ahead_moves_nothing() -> None:
     stats = LinkStats()
     sender, receiver = pair(stats)
@@ -152,7 +179,7 @@ def test_no_counter_beyond_the_limit_of_the_keys_is_opened(counter: int) -> None
     sender, receiver = pair(stats)
     sender.next_counter = counter
     train = (
-        sender.seal([circuit_cell(1)])
+        [sender.seal([circuit_cell(1)])]
         if counter < 2**64 - 1
         else [sender.prefix[:4] + b"\0\0\0\2" + counter.to_bytes(8), bytes(1216)]
     )

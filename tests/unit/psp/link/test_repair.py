@@ -15,6 +15,7 @@ from psp.link.repair import SentTrains
 from psp.testing.entropy import SeededEntropy
 from psp.testing.links import Host, LinkWire, Packet, Tamper, cell_number, circuit_cell
 from psp.units import Monotonic
+from psp.wire.packet import PACKET_SIZE
 
 CLIENT = ("192.0.2.1", 40_000)
 RELAY = ("198.51.100.1", 443)
@@ -40,8 +41,12 @@ def lossy(wire: LinkWire, loss: float, jitter: float = 0.0) -> Tamper:
     return tamper
 
 
-def parts(count: int) -> list[bytes]:
-    return [b"%d" % number for number in range(2 * count)]
+def train_of(first: int, count: int) -> bytes:
+    return b"".join(packet_of(first + number) for number in range(count))
+
+
+def packet_of(counter: int) -> bytes:
+    return counter.to_bytes(4) * (PACKET_SIZE // 4)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +117,10 @@ def test_a_path_that_drops_a_third_is_not_made_worse() -> None:
 
 def test_a_packet_is_sent_again_twice_at_most_and_byte_for_byte() -> None:
     sent = SentTrains()
-    sent.append(10, parts(3), NOW)
+    sent.append(10, train_of(10, 3), NOW)
 
     for _ in range(REPAIR_ANSWERS):
-        assert sent.take(11, NOW) == [b"2", b"3"]
+        assert sent.take(11, NOW) == packet_of(11)
     assert sent.take(11, NOW) is None
     assert sent.take(9, NOW) is sent.take(13, NOW) is None
 
@@ -124,7 +129,7 @@ def test_only_the_last_packets_are_kept() -> None:
     sent = SentTrains()
     end = REPAIR_RING + 150
     for first in range(0, end, 50):
-        sent.append(first, parts(min(50, end - first)), NOW)
+        sent.append(first, train_of(first, min(50, end - first)), NOW)
 
     assert sent.take(end - 1 - REPAIR_RING, NOW) is None
     assert sent.take(end - REPAIR_RING, NOW) is not None
@@ -133,7 +138,7 @@ def test_only_the_last_packets_are_kept() -> None:
 def test_a_peer_that_asks_for_everything_gets_a_fifth_of_it() -> None:
     sent = SentTrains()
     for first in range(0, 1000, 50):
-        sent.append(first, parts(50), NOW)
+        sent.append(first, train_of(first, 50), NOW)
 
     given = [sent.take(counter, NOW) for counter in range(1000)]
 
@@ -144,8 +149,8 @@ def test_a_peer_that_asks_for_everything_gets_a_fifth_of_it() -> None:
 
 def test_nothing_older_than_250_ms_is_sent_again() -> None:
     sent = SentTrains()
-    sent.append(0, parts(1), NOW)
-    sent.append(1, parts(1), Monotonic(NOW + 0.1))
+    sent.append(0, train_of(0, 1), NOW)
+    sent.append(1, train_of(1, 1), Monotonic(NOW + 0.1))
     later = Monotonic(NOW + REPAIR_AGE)
 
     assert sent.take(0, later) is None
@@ -163,13 +168,12 @@ def test_the_ring_agrees_with_a_plain_list(
     sizes: list[int], data: st.DataObject
 ) -> None:
     sent = SentTrains()
-    plain: dict[int, list[bytes]] = {}
+    plain: dict[int, bytes] = {}
     counter = 0
     for size in sizes:
-        train = [b"%d" % (2 * counter + n) for n in range(2 * size)]
-        sent.append(counter, train, NOW)
+        sent.append(counter, train_of(counter, size), NOW)
         for _ in range(size):
-            plain[counter] = [b"%d" % (2 * counter), b"%d" % (2 * counter + 1)]
+            plain[counter] = packet_of(counter)
             counter += 1
     asked = data.draw(
         st.lists(st.integers(0, counter + 5), unique=True, max_size=int(REPAIR_CREDIT))

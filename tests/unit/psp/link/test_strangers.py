@@ -90,7 +90,7 @@ class HalfClient:
 
     def send(self, *cells: bytes) -> list[bytes]:
         """Send cells under the first keys; return the packets that come back."""
-        packets = b"".join(self.first.seal(list(cells)))
+        packets = self.first.seal(list(cells))
         now = self._wire.now
         self._relay.machine.receive(memoryview(packets), 1232, CLIENT, now)
         trains = self._relay.machine.trains_to_send(now)
@@ -228,7 +228,7 @@ def test_a_responder_that_skips_the_upgrade_loses_the_link(name: str) -> None:
 
     half_open = indexes.owner(Response.decode(response).sender_index)
     assert half_open is not None
-    packet = b"".join(half_open.first.seal([BAD_CELLS[name]]))
+    packet = half_open.first.seal([BAD_CELLS[name]])
     wire.inject(Packet(RELAY, CLIENT, packet))
     wire.run(0.01)
 
