@@ -10,14 +10,16 @@ one look-up and no parsing::
 Bounds: `relay.circuits` refuses what is above the limits of `relay.policy`.
 """
 
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Iterator, Sequence
 
 from psp.circuit.blocks import BLOCK_PADDING
 from psp.circuit.hop import HopCircuit
-from psp.errors import LocalProtocolError
+from psp.crypto.layer import COUNTER_SIZE
 from psp.ids import CircuitId, LinkId
 from psp.units import Monotonic, Seconds
-from psp.wire.cell import HEADER, Cell, CellCommand, Reason
+from psp.wire.cell import BODY_SIZE, HEADER, Cell, CellCommand, Reason
+from psp.wire.onion import MAX_HOPS, body_size
 
 
 def relay_head(circuit_id: CircuitId) -> bytes:
@@ -30,12 +32,14 @@ def destroy_cell(circuit_id: CircuitId, reason: Reason) -> bytes:
     return Cell(circuit_id, CellCommand.DESTROY, bytes((reason,))).encode()
 
 
-Opener = Callable[[bytes, int, int], bytes | None]
-Sealer = Callable[[bytes], bytes]
-
-
-def _never(plaintext: bytes) -> bytes:
-    raise LocalProtocolError(f"{len(plaintext)} bytes to seal on a forward lane")
+_CUTS = tuple(
+    struct.Struct(
+        f"!{HEADER.size}xI{body_size(max(hop, 1)) - COUNTER_SIZE}s"
+        f"{BODY_SIZE - body_size(max(hop, 1))}x"
+    ).unpack
+    for hop in range(MAX_HOPS + 1)
+)
+"""By the hop whose body it is."""
 
 
 class Lane:
@@ -44,8 +48,9 @@ class Lane:
     Attributes:
         circuit: Whose lane it is.
         key: The circuit's key.
-        open: Of the forward layer; None for a backward lane.
-        seal: Of the backward layer; for a backward lane.
+        opening: The forward layer; None for a backward lane.
+        sealing: The backward layer, which a backward lane and a splice use.
+        cut: Takes an arriving cell apart: low half of the counter, sealed body.
         end: Where the onion body ends in an arriving cell.
         pad: Zeros that fill a leaving cell behind its onion body.
         link: Where cells of this lane go; None when this hop is the last.
@@ -55,23 +60,25 @@ class Lane:
 
     __slots__ = (
         "circuit",
+        "cut",
         "end",
         "head",
         "key",
         "link",
-        "open",
+        "opening",
         "out",
         "pad",
-        "seal",
+        "sealing",
     )
 
     def __init__(self, circuit: "RelayCircuit", *, is_forward: bool) -> None:
         hop = circuit.hop
         self.circuit = circuit
         self.key = circuit.key
-        self.open: Opener | None = hop.opening.open if is_forward else None
-        self.seal: Sealer = _never if is_forward else hop.sealing.seal
+        self.opening = hop.opening if is_forward else None
+        self.sealing = hop.sealing
         self.end = hop.body_end if is_forward else hop.inner_end
+        self.cut = _CUTS[hop.hop]
         self.pad = hop.next_padding if is_forward else hop.padding
         self.link: LinkId | None = None
         self.head = b""
@@ -80,7 +87,16 @@ class Lane:
     @property
     def is_forward(self) -> bool:
         """Away from the origin: a layer is opened here, otherwise sealed."""
-        return self.open is not None
+        return self.opening is not None
+
+    def open_run(self, cells: Sequence[bytes]) -> list[bytes] | None:
+        """Open our layer of whole cells of this forward lane.
+
+        Returns:
+            None if they are not all next in order and good: nothing has changed.
+        """
+        lows, bodies = zip(*map(self.cut, cells), strict=True)
+        return self.circuit.hop.opening.open_run(lows, bodies)
 
     def lead_to(self, link: LinkId, head: bytes, out: list[bytes]) -> None:
         """Send this lane's cells over ``link`` from now on."""

@@ -10,12 +10,14 @@ events. Measure (``psp bench relay``) before touching it.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
+from operator import is_not, itemgetter
 
 from psp.ids import LinkId
 from psp.units import Monotonic
 from psp.wire.cell import HEADER
 from psp.wire.onion import BLOCK_SIZE, MESSAGE_HEADER_SIZE, Kind
-from relay.circuit_table import CircuitTable, RelayCircuit
+from relay.circuit_table import CircuitTable, Lane, RelayCircuit
 from relay.congestion import Congestion
 from relay.scheduler import Scheduler
 from relay.stats import RelayStats
@@ -25,7 +27,14 @@ _MESSAGE = int(Kind.MESSAGE)
 _UNCOMMON = 0xFF & ~int(Kind.AUDIO | Kind.KEY_FRAME)
 """Any of these bits: not simply to be passed on."""
 
+_COMMON = frozenset(kind for kind in range(256) if not kind & _UNCOMMON)
+_kind_of = itemgetter(0)
+
 _EARLY = int(Kind.EARLY)
+_FEW = 4
+"""Runs that are shorter on the average are not worth their preparations."""
+
+_head_of = itemgetter(slice(_HEAD))
 _BLOCK_END = 1 + MESSAGE_HEADER_SIZE + BLOCK_SIZE
 
 
@@ -78,44 +87,24 @@ class Forwarding:
         self, link: LinkId, cells: Sequence[bytes], now: Monotonic
     ) -> Sequence[bytes]:
         """Move the RELAY cells that came over a link; return all other cells."""
-        others: list[bytes] = []
         get = self._table.lanes(link).get
-        dirty = self._dirty
-        is_limited = self._is_limited
         if self._congestion.is_active:
             cells = self._congestion.admit(cells, get, now)
-        passed = self._congestion.pass_kind
-        forward = backward = 0
-        for cell in cells:
-            lane = get(cell[:_HEAD])
+        lanes = list(map(get, map(_head_of, cells)))
+        ends = [
+            end
+            for end, is_end in enumerate(map(is_not, lanes, lanes[1:]), 1)
+            if is_end
+        ]
+        if self._is_limited or len(ends) * _FEW > len(lanes):
+            return self._move_each(lanes, cells, now)
+        others: list[bytes] = []
+        for start, end in pairwise((0, *ends, len(lanes))):
+            lane, run = lanes[start], cells[start:end]
             if lane is None:
-                others.append(cell)
-                continue
-            opener = lane.open
-            if opener is not None:
-                plaintext = opener(cell, _HEAD, lane.end)
-                if plaintext is None or plaintext[0] & _UNCOMMON or lane.out is None:
-                    plaintext = self._judge(lane.circuit, plaintext, now)
-                    if plaintext is None:
-                        continue
-                kind = plaintext[0]
-                leaving = lane.head + plaintext[1:] + lane.pad
-                forward += 1
+                others += run
             else:
-                kind = 0
-                sealed = lane.seal(passed + cell[_HEAD : lane.end])
-                leaving = lane.head + sealed + lane.pad
-                backward += 1
-            out = lane.out
-            if is_limited:
-                self._scheduler.push(lane, kind, leaving, now)
-            elif out:
-                out.append(leaving)
-            elif out is not None:
-                out.append(leaving)
-                dirty.append(lane.link)
-        self._stats.cells_forward += forward
-        self._stats.cells_backward += backward
+                self._move_run(lane, run, now)
         return others
 
     def flush(self, now: Monotonic) -> list[tuple[LinkId, list[bytes]]]:
@@ -135,6 +124,74 @@ class Forwarding:
                 cells.clear()
         self._dirty.clear()
         return leaving
+
+    def _move_each(
+        self, lanes: Sequence[Lane | None], cells: Sequence[bytes], now: Monotonic
+    ) -> list[bytes]:
+        """Move cells one by one; return those without a lane."""
+        others: list[bytes] = []
+        passed, is_limited = self._congestion.pass_kind, self._is_limited
+        forward = backward = 0
+        for lane, cell in zip(lanes, cells, strict=True):
+            if lane is None:
+                others.append(cell)
+                continue
+            opening = lane.opening
+            if opening is not None:
+                plaintext = opening.open(cell, _HEAD, lane.end)
+                if plaintext is None or plaintext[0] & _UNCOMMON or lane.out is None:
+                    plaintext = self._judge(lane.circuit, plaintext, now)
+                    if plaintext is None:
+                        continue
+                kind = plaintext[0]
+                leaving = lane.head + plaintext[1:] + lane.pad
+                forward += 1
+            else:
+                kind = 0
+                sealed = lane.sealing.seal(passed + cell[_HEAD : lane.end])
+                leaving = lane.head + sealed + lane.pad
+                backward += 1
+            out = lane.out
+            if out and not is_limited:
+                out.append(leaving)
+            else:
+                self._leave(lane, kind, leaving, now)
+        self._stats.cells_forward += forward
+        self._stats.cells_backward += backward
+        return others
+
+    def _move_run(self, lane: Lane, cells: Sequence[bytes], now: Monotonic) -> None:
+        """Move cells of one lane, one behind the other, in less time."""
+        head, pad, out = lane.head, lane.pad, lane.out
+        if lane.opening is None:
+            passed, end = self._congestion.pass_kind, lane.end
+            bodies = lane.sealing.seal_run([passed + cell[_HEAD:end] for cell in cells])
+            leaving = [head + body + pad for body in bodies]
+            self._stats.cells_backward += len(leaving)
+        else:
+            opened = lane.open_run(cells)
+            if opened is None:
+                self._move_each([lane] * len(cells), cells, now)
+                return
+            if out is None or not _COMMON.issuperset(map(_kind_of, opened)):
+                judged = [self._judge(lane.circuit, plain, now) for plain in opened]
+                opened = [plain for plain in judged if plain is not None]
+            leaving = [head + plaintext[1:] + pad for plaintext in opened]
+            self._stats.cells_forward += len(leaving)
+        if leaving and out is not None:
+            if not out:
+                self._dirty.append(lane.link)
+            out += leaving
+
+    def _leave(self, lane: Lane, kind: int, cell: bytes, now: Monotonic) -> None:
+        """Let one cell leave over the link of its lane."""
+        out = lane.out
+        if self._is_limited:
+            self._scheduler.push(lane, kind, cell, now)
+        elif out is not None:
+            if not out:
+                self._dirty.append(lane.link)
+            out.append(cell)
 
     def _append(self, link: LinkId, cell: bytes) -> None:
         out = self.out(link)
@@ -165,17 +222,10 @@ class Forwarding:
             kind &= ~_EARLY
             plaintext = bytes((kind,)) + plaintext[1:]
         lane = partner.backward
-        sealed = lane.seal(plaintext[:_BLOCK_END] + partner.block_pad)
+        sealed = lane.sealing.seal(plaintext[:_BLOCK_END] + partner.block_pad)
         leaving = lane.head + sealed + lane.pad
         self._stats.cells_spliced += 1
-        if self._is_limited:
-            self._scheduler.push(lane, kind, leaving, now)
-            return
-        out = lane.out
-        if out is not None:
-            if not out:
-                self._dirty.append(lane.link)
-            out.append(leaving)
+        self._leave(lane, kind, leaving, now)
 
     def audit(self) -> bool:
         """Whether every list that holds cells will be flushed."""

@@ -9,8 +9,7 @@ The fast half makes no objects. For a cell from the origin's side::
     elif plaintext[0] & 1:        block = hop.block_of(plaintext)
     else:                         send hop.next_head + plaintext[1:] + hop.next_padding
 
-and for a cell from the next hop, `backward_cell`. The attributes of `HopLayer` are
-public so that a relay may write these few lines into its own loop.
+and for a cell from the next hop, `backward_cell`. A relay has its own loop of the same.
 
 The slow half is a machine: after any call, send `cells_to_send`, handle `next_event`
 until None, and arm a timer for `next_timeout`. The states and what is taken in which
@@ -355,6 +354,7 @@ class HopCircuit(HopLayer):
         drops = self.dropped_forward + self.dropped_backward
         activity = self.opening.received + passed_back + drops
         if activity == self._reported:
+            self.rest()
             return
         self._reported = activity
         mark = Kind.CONGESTED if drops > self._reported_drops else Kind.PASS

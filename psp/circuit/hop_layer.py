@@ -66,6 +66,11 @@ class HopLayer:
         self.next_head: bytes | None = None
         self.next_padding = _NEXT_PADDING[hop]
 
+    def rest(self) -> None:
+        """Put both ciphers away until the next cell: no cell has come for a while."""
+        self.opening.rest()
+        self.sealing.rest()
+
     def forward_cell(self, plaintext: bytes) -> bytes:
         """Return the cell to the next hop for ``kind 1 | inner``, opened here.
 

@@ -215,6 +215,98 @@ def test_forged_epochs_do_not_turn_the_ratchet():
     assert opening.open(sealing.seal(b"true")) == b"true"
 
 
+def cut(bodies):
+    return tuple(int.from_bytes(b[:4]) for b in bodies), tuple(b[4:] for b in bodies)
+
+
+def test_a_run_is_what_its_bodies_are_one_by_one():
+    keys = make_keys()
+    plaintexts = [bytes([number]) * 40 for number in range(50)]
+    singly, at_once = SealingLayer(keys), SealingLayer(keys)
+    opening = OpeningLayer(keys)
+
+    bodies = [singly.seal(plaintext) for plaintext in plaintexts]
+    assert at_once.seal_run(plaintexts[:20]) == bodies[:20]
+    assert at_once.seal_run(plaintexts[20:]) == bodies[20:]
+    assert opening.open(bodies[0]) == plaintexts[0]
+    assert opening.open_run(*cut(bodies[1:])) == plaintexts[1:]
+    assert (opening.received, opening.highest) == (50, 77 + 49)
+    assert opening.open(bodies[30]) is None
+    assert opening.replayed == 1
+
+
+def test_a_run_over_the_end_of_an_epoch_is_sealed_and_opened():
+    sealing, opening = pair()
+    first = body_at(sealing, 77 + EPOCH - 10)
+    bodies = sealing.seal_run([PLAINTEXT] * 20)
+
+    assert opening.open(first) == PLAINTEXT
+    assert opening.open_run(*cut(bodies)) is None
+    assert [opening.open(body) for body in bodies] == [PLAINTEXT] * 20
+    assert opening.open_run(*cut(sealing.seal_run([PLAINTEXT] * 5))) == [PLAINTEXT] * 5
+
+
+@pytest.mark.parametrize("spoil", ["changed", "gap", "doubled", "swapped"])
+def test_a_run_that_is_not_in_order_and_whole_changes_nothing(spoil):
+    sealing, opening = pair()
+    opening.open(sealing.seal(PLAINTEXT))
+    bodies = sealing.seal_run([PLAINTEXT] * 10)
+    if spoil == "changed":
+        bodies[5] = bodies[5][:-1] + bytes([bodies[5][-1] ^ 1])
+    elif spoil == "gap":
+        del bodies[5]
+    elif spoil == "doubled":
+        bodies[5] = bodies[4]
+    else:
+        bodies[5], bodies[6] = bodies[6], bodies[5]
+
+    assert opening.open_run(*cut(bodies)) is None
+    assert (opening.received, opening.bad_tag, opening.replayed) == (1, 0, 0)
+    opened = [opening.open(body) for body in bodies]
+    assert opened.count(PLAINTEXT) == (10 if spoil == "swapped" else 9)
+
+
+def test_received_counts_what_came_whatever_the_order():
+    sealing, opening = pair()
+    bodies = sealing.seal_run([PLAINTEXT] * 300)
+    dice = random.Random(5)
+    arriving = [body for body in bodies if dice.random() < 0.8]
+    dice.shuffle(arriving)
+
+    assert all(opening.open(body) == PLAINTEXT for body in arriving)
+    assert opening.received == len(arriving)
+
+
+def test_layers_at_rest_go_on_where_they_were():
+    sealing, opening = pair()
+    for number in range(5):
+        body = sealing.seal(bytes([number]))
+        late = sealing.seal(b"late")
+        sealing.rest()
+        opening.rest()
+        assert opening.open(body) == bytes([number])
+        opening.rest()
+        opening.rest()
+        assert opening.open(late) == b"late"
+    sealing.rest()
+    opening.rest()
+    assert opening.open_run(*cut(sealing.seal_run([PLAINTEXT] * 3))) is None
+    assert opening.received == 10
+
+
+def test_a_rest_over_the_end_of_an_epoch_keeps_the_ratchet():
+    sealing, opening = pair()
+    awake = SealingLayer(make_keys())
+    opening.open(body_at(sealing, 77 + EPOCH - 1))
+    sealing.rest()
+    opening.rest()
+
+    body = sealing.seal(PLAINTEXT)
+
+    assert body == body_at(awake, 77 + EPOCH)
+    assert opening.open(body) == PLAINTEXT
+
+
 def test_counters_pass_32_bits():
     # From the highest start it takes 2**31 bodies; epochs are skipped four at a time.
     sealing, opening = pair(start=2**31 - 1)
