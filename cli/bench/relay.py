@@ -28,7 +28,11 @@ from psp.wire.onion import BLOCK_SIZE
 from relay.config import RelayConfig
 
 CONFIG = RelayConfig(
-    client_circuits=4096, creates_per_s=1e6, create_burst=100_000, neighbours=0
+    client_circuits=32_768,
+    relay_circuits=32_768,
+    creates_per_s=1e6,
+    create_burst=100_000,
+    neighbours=0,
 )
 """No limits on strangers: the stranger is the benchmark."""
 
@@ -37,6 +41,8 @@ _WINDOW = 8
 
 _PATIENCE = 15e-6
 """Seconds per cell to wait before looking at what arrived: more than it takes."""
+
+_FEW = 10
 
 _ROUNDS = 5
 """Times that relay and floor are measured by turns; medians count."""
@@ -82,31 +88,38 @@ class _Rig:
 
 
 def run(
-    *, cells: int = 100_000, idle_circuits: int = 2_000, settle: float = SETTLE
+    *, cells: int = 100_000, circuits: int = 10_000, settle: float = SETTLE
 ) -> dict[str, float]:
-    """Measure one relay; return figures by name. Takes a minute or two.
+    """Measure one relay; return figures by name. Takes two minutes.
 
-    Keys: ``us_per_cell`` (batched, 1 circuit), ``us_per_cell_1000_circuits``,
-    ``us_per_cell_unbatched`` (no GSO or GRO anywhere), the floors, ``batched_ratio``,
-    ``batched_ratio_1000_circuits`` and ``unbatched_ratio`` (cost over floor), ``cpu_s_per_gb`` (of 1,200-byte cells), ``bytes_per_idle_circuit``,
+    Keys: ``us_per_cell`` (batched, 1 circuit), ``us_per_cell_unbatched`` (no GSO or GRO
+    anywhere), the floors, ``batched_ratio`` and ``unbatched_ratio`` (cost over floor),
+    ``batched_ratio_few`` and ``batched_ratio_many`` (each cell of another circuit than
+    the one before, of 10 and of ``circuits``), ``flat_cost`` (many over few),
+    ``cpu_s_per_gb`` (of 1,200-byte cells), ``bytes_per_idle_circuit``, ``circuits``,
     ``cells`` sent and ``tampered`` cells, none of which got through.
 
     Raises:
         BenchError: If cells were lost, or tampered ones were not.
     """
-    batched = _measure(cells, idle_circuits, settle, batched=True)
+    batched = _measure(cells, circuits, settle, batched=True)
     unbatched = _measure(cells // 4, 0, 0.0, batched=False)
     return {
         **batched.floors,
         "us_per_cell": batched.one.cost,
-        "us_per_cell_1000_circuits": batched.many.cost,
         "us_per_cell_unbatched": unbatched.one.cost,
         "batched_ratio": batched.one.ratio,
-        "batched_ratio_1000_circuits": batched.many.ratio,
+        "batched_ratio_few": batched.few.ratio,
+        "batched_ratio_many": batched.many.ratio,
         "unbatched_ratio": unbatched.one.ratio,
+        "flat_cost": batched.many.ratio / batched.few.ratio,
+        "circuits": circuits,
         "cpu_s_per_gb": batched.one.cost * 1e9 / CELL_SIZE / 1e6,
         "bytes_per_idle_circuit": batched.idle_cost,
-        "cells": batched.one.cells + batched.many.cells + unbatched.one.cells,
+        "cells": sum(
+            cost.cells
+            for cost in (batched.one, batched.few, batched.many, unbatched.one)
+        ),
         "tampered": 2.0 * _TAMPERED,
     }
 
@@ -114,6 +127,7 @@ def run(
 @dataclass(frozen=True, slots=True)
 class _Figures:
     one: "_Cost"
+    few: "_Cost"
     many: "_Cost"
     idle_cost: float
     floors: dict[str, float]
@@ -128,9 +142,7 @@ class _Cost:
     cells: float = 0.0
 
 
-def _measure(
-    cells: int, idle_circuits: int, settle: float, *, batched: bool
-) -> _Figures:
+def _measure(cells: int, circuits: int, settle: float, *, batched: bool) -> _Figures:
     with RelayProcess(CONFIG, batched=batched) as relay:
         source, sink = Source(batched=batched), Sink(CONFIG)
         known = [relay.node, sink.node]
@@ -138,26 +150,28 @@ def _measure(
         relay.introduce(known)
         rig = _Rig(relay, source, sink, floors=[], batched=batched)
         try:
-            return _figures(rig, cells, idle_circuits, settle)
+            return _figures(rig, cells, circuits, settle)
         finally:
             source.udp.close()
             sink.udp.close()
 
 
-def _figures(rig: _Rig, cells: int, idle_circuits: int, settle: float) -> _Figures:
+def _figures(rig: _Rig, cells: int, many: int, settle: float) -> _Figures:
     circuits = rig.build(1)
     one = _cost(rig, circuits, cells)
     _tamper(rig, circuits[0])
-    many, idle_cost = _Cost(), 0.0
-    if idle_circuits:
-        circuits += rig.build(idle_circuits)
-        idle_cost = _idle_cost(rig, idle_circuits, settle)
-        many = _cost(rig, circuits[:1000], cells)
+    few_cost, many_cost, idle_cost = _Cost(), _Cost(), 0.0
+    if many:
+        circuits += rig.build(max(_FEW, many // 2) - 1)
+        few_cost = _cost(rig, circuits[:_FEW], cells)
+        idle_cost = _idle_cost(rig, many - len(circuits), settle)
+        circuits = rig.source.circuits
+        many_cost = _cost(rig, circuits, cells)
     floors = {
         key: statistics.median(floors[key] for floors in rig.floors)
         for key in rig.floors[0]
     }
-    return _Figures(one, many, idle_cost, floors)
+    return _Figures(one, few_cost, many_cost, idle_cost, floors)
 
 
 def _cost(rig: _Rig, circuits: list[OriginCircuit], cells: int) -> _Cost:
@@ -177,12 +191,13 @@ def _cost(rig: _Rig, circuits: list[OriginCircuit], cells: int) -> _Cost:
 def _idle_cost(rig: _Rig, circuits: int, settle: float) -> float:
     """Return bytes per circuit, what is only kept for a while left out.
 
-    As many circuits as will be measured exist already. Their repeatable answers are
-    forgotten now, and the memory goes to those of the new ones; growth is what lasts.
+    As many circuits as will be measured exist already and have come to rest: what they
+    needed while they were built goes to the new ones. Growth is what lasts.
     """
     pump((rig.source, rig.sink), lambda: False, settle)
     before = rig.relay.usage().resident
     rig.build(circuits)
+    pump((rig.source, rig.sink), lambda: False, settle)
     return (rig.relay.usage().resident - before) / circuits
 
 
