@@ -97,6 +97,14 @@ def test_shares_too_small_for_a_relay_are_refused(limits):
         share(config(4, limits=limits))
 
 
+def test_what_calls_are_promised_is_shared_out_and_a_share_carries_a_call():
+    limits = RelayConfig(media_kbit_per_s=4 * 480)
+
+    assert share(config(4, limits=limits)).media_kbit_per_s == 480
+    with pytest.raises(ConfigError, match=r"5 workers share relay\.media_kbit_per_s"):
+        share(config(5, limits=limits))
+
+
 def test_workers_take_the_ports_after_the_first_at_every_address():
     given = [*at(443), *at(443, host="2001:db8::1")]
 

@@ -156,12 +156,13 @@ def test_handshake_for_another_node_is_refused():
 
 def test_relay_follows_the_spec_to_the_letter():
     # An independent client: secret, transcript and keys as SPEC.md section 4 writes them.
-    message = forge(hop=3)
+    message = forge(hop=3, rates=b"\0\x3c\1\x77")
     x = x25519_generate(SeededEntropy("forger"))
     kem = kem_generate(SeededEntropy("forger"))
 
-    ours = respond(message)
+    ours = respond(message, granted=800)
 
+    assert read(message).bandwidth == Bandwidth(480, 3000)
     fields, sealed, mac = ours.reply[:1120], ours.reply[1120:1152], ours.reply[1152:]
     kem_secret = kem.decapsulate(fields[32:])
     secret = x25519(x, x25519_public(CURRENT)) + x25519(x, fields[:32]) + kem_secret
@@ -173,7 +174,8 @@ def test_relay_follows_the_spec_to_the_letter():
     )
     transcript = sha256(PROTOCOL + message + fields + sealed)
     derived = hkdf(secret, salt=transcript, info=b"psp-circuit-keys", length=136)
-    assert aes_gcm(extension_key).decrypt(bytes(12), sealed, None) == bytes(16)
+    extensions = aes_gcm(extension_key).decrypt(bytes(12), sealed, None)
+    assert extensions == b"\0\x64" + bytes(14)
     assert hmac_sha256(derived[104:], transcript) == mac
     assert ours.keys.forward.chain_key == derived[:32]
     assert ours.keys.backward.chain_key == derived[32:64]

@@ -7,6 +7,7 @@ import pytest
 
 from psp.client.calls import introducing
 from psp.client.circuit import RequestError
+from psp.client.circuits import BandwidthError
 from psp.client.errors import (
     BusyError,
     CallError,
@@ -311,6 +312,25 @@ def test_a_call_whose_rendezvous_dies_ends_at_once():
             await placing
 
     simulate(main)
+
+
+def test_a_call_that_finds_no_rendezvous_says_why_and_blames_no_point():
+    async def main(rig: Rig):
+        card = ALICE.contact_card(rig.registry.network)
+
+        async def refuses(circuit, command, data):
+            if command is RelayCommand.ESTABLISH:
+                raise BandwidthError(480)
+            return await rig._answer(circuit, command, data)
+
+        rig.builder._answers = refuses
+        with pytest.raises(UnreachableError) as caught:
+            await rig.calls.place(card, rig.found(NODES[0]))
+        return str(caught.value)
+
+    assert simulate(main).startswith(
+        "no rendezvous: no relay on the path grants 480 kbit/s"
+    )
 
 
 def test_a_call_whose_rendezvous_falls_silent_does_not_ring_on_in_vain():
