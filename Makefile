@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers-installed
 JOBS ?= 2
 ANVIL_VERSION := 1.7.1
 ANVIL := $(VENV)/node/.anvil-$(ANVIL_VERSION)
 
-.PHONY: venv python anvil browser demo test check bench clean
+.PHONY: venv python anvil browser peers demo test check bench clean
 
 venv: $(STAMP)
 
@@ -52,17 +53,26 @@ browser:
 	  apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || \
 	  echo "missing:$$missing; the examples are not all tested" >&2
 
+# What PSP is compared with: py-ipv8 beside our own packages, and tor from Debian. What is
+# missing is left out of the comparison; its test is then skipped, which CI does not allow.
+peers: venv $(PEERS)
+	@tests/bench/peers/install_tor.sh
+
+$(PEERS): pyproject.toml constraints.txt | venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
+	touch $(PEERS)
+
 demo: venv
 	$(BIN)/psp demo
 
 # What waits for nothing runs on all cores; real processes and sockets run one by one, as
 # they time each other. Whole networks in virtual time run without coverage: tracing makes
 # them three times slower and shows no line that the other tests do not reach.
-test: venv anvil browser
+test: venv anvil browser peers
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report= tests/unit psp relay presence discovery cli
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-append --cov-report= tests/chain
-	$(BIN)/coverage run -m pytest tests/loopback tests/netns tests/browser
+	$(BIN)/coverage run -m pytest tests/loopback tests/netns tests/browser tests/bench/peers
 	$(BIN)/python -m pytest -n $(JOBS) tests/sim
 	$(BIN)/coverage combine --append --quiet
 	$(BIN)/coverage report --skip-covered --skip-empty --sort=miss | tail -n 40

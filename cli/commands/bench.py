@@ -1,9 +1,12 @@
 """psp bench: measure, as ratios of one run."""
 
 import math
+import os
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,6 +63,34 @@ def path(
             _print(f"{title}, incomplete", partial, json_output=json_output)
         raise
     _print(title, {**figures, "is_complete": True}, json_output=json_output)
+
+
+@app.command()
+def peers(
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer of everything: two minutes.")
+    ] = False,
+    wan: Annotated[
+        bool,
+        typer.Option("--wan", help="With 40 ms and 1 % loss on links; needs root."),
+    ] = False,
+    json_output: Json = False,
+) -> None:
+    """PSP beside tor and py-ipv8, where installed: ratios of one run."""
+    root = Path(__file__).parents[2]
+    if not (root / "tests/bench/peers").is_dir():
+        raise PspError(
+            "psp bench peers is part of the project's tests, not of the installed "
+            "program: run it in a checkout, after make peers"
+        )
+    options = {"--quick": quick, "--wan": wan, "--json": json_output}
+    chosen = [option for option, is_on in options.items() if is_on]
+    os.chdir(root)
+    # In its place: Ctrl-C and its exit code are the comparison's own.
+    os.execv(  # noqa: S606 - no shell is wanted
+        sys.executable, [sys.executable, "-m", "tests.bench.peers", *chosen]
+    )
 
 
 @app.command()
