@@ -85,32 +85,39 @@ class Pacer:
 class _Waiting:
     """One lane, and since when what is in it has waited."""
 
-    __slots__ = ("_added", "_stamps", "blocks")
+    __slots__ = ("_gone", "_stamps", "blocks")
 
     def __init__(self) -> None:
         self.blocks: deque[bytes] = deque()
-        self._added = 0
+        self._gone = 0
         self._stamps: deque[tuple[Monotonic, int]] = deque()
 
-    def add(self, plain: bytes) -> None:
-        self.blocks.append(plain)
-        self._added += 1
+    def take(self, count: int) -> list[bytes]:
+        """Remove and return the oldest ``count`` blocks; all, if there are no more."""
+        blocks = self.blocks
+        if count >= len(blocks):
+            plains = list(blocks)
+            blocks.clear()
+            self._stamps.clear()
+        else:
+            plains = [blocks.popleft() for _ in range(count)]
+        self._gone += len(plains)
+        return plains
+
+    def stamp(self, now: Monotonic) -> None:
+        """Let what came since the last call wait from now on."""
+        stamps = self._stamps
+        total = self._gone + len(self.blocks)
+        if not stamps or stamps[-1][1] < total:
+            stamps.append((now, total))
 
     def expire(self, now: Monotonic) -> int:
-        """Drop what is too old; what was never seen here before is new now."""
+        """Drop what is too old; return how much that was."""
         stamps = self._stamps
-        if not self.blocks:
-            stamps.clear()
-            return 0
-        if not stamps or stamps[-1][1] != self._added:
-            stamps.append((now, self._added))
-        too_old = 0
+        upto = 0
         while stamps and now - stamps[0][0] > MAX_AGE:
-            _, upto = stamps.popleft()
-            too_old = len(self.blocks) - (self._added - upto)
-        for _ in range(too_old):
-            self.blocks.popleft()
-        return max(too_old, 0)
+            upto = stamps.popleft()[1]
+        return len(self.take(upto - self._gone)) if upto > self._gone else 0
 
 
 class SendQueue:
@@ -131,39 +138,39 @@ class SendQueue:
 
     def add(self, lane: Lane, plain: bytes) -> None:
         """Queue a block; with too many the oldest of the least class is dropped."""
-        self._lanes[lane].add(plain)
+        self._blocks[lane].append(plain)
         self._size += 1
         if self._size > MAX_WAITING:
-            next(filter(None, reversed(self._blocks))).popleft()
-            self._count_dropped(1)
+            least = next(lane for lane in reversed(self._lanes) if lane.blocks)
+            self._count_dropped(len(least.take(1)))
+
+    def stamp(self, now: Monotonic) -> None:
+        """Let what has come since the last call wait from now on."""
+        for lane in self._lanes:
+            lane.stamp(now)
 
     def expire(self, now: Monotonic) -> None:
-        """Drop what has waited for longer than `MAX_AGE` since first seen here."""
-        if self._size:
-            self._count_dropped(sum(lane.expire(now) for lane in self._lanes))
+        """Drop what has waited for longer than `MAX_AGE`."""
+        self._count_dropped(sum(lane.expire(now) for lane in self._lanes))
 
     def take_audio(self) -> list[bytes]:
         """Take all audio, the oldest first."""
-        return self._take(Lane.AUDIO, len(self._blocks[Lane.AUDIO]))
+        plains = self._lanes[Lane.AUDIO].take(self._size)
+        self._size -= len(plains)
+        return plains
 
     def take(self, most: int) -> list[tuple[Lane, list[bytes]]]:
         """Take at most ``most`` blocks, the most urgent lane first."""
         taken: list[tuple[Lane, list[bytes]]] = []
-        for lane, blocks in zip(Lane, self._blocks, strict=True):
-            if blocks and most > 0:
-                plains = self._take(lane, min(most, len(blocks)))
+        for lane, waiting in zip(Lane, self._lanes, strict=True):
+            if most <= 0:
+                break
+            if waiting.blocks:
+                plains = waiting.take(most)
                 most -= len(plains)
+                self._size -= len(plains)
                 taken.append((lane, plains))
         return taken
-
-    def _take(self, lane: Lane, count: int) -> list[bytes]:
-        self._size -= count
-        blocks = self._blocks[lane]
-        if count == len(blocks):
-            plains = list(blocks)
-            blocks.clear()
-            return plains
-        return [blocks.popleft() for _ in range(count)]
 
     def _count_dropped(self, count: int) -> None:
         self.dropped += count

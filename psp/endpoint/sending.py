@@ -24,8 +24,7 @@ from psp.wire.session_block import BlockType, pack_plain
 ROOM = Seconds(0.1)
 """What an app that asks for room may have waiting: well below what gets too old."""
 
-_AUDIO = int(Kind.AUDIO)
-_KEY_FRAME = int(Kind.KEY_FRAME)
+_PASS = Kind.PASS
 
 
 class Sending:
@@ -52,6 +51,7 @@ class Sending:
         self._queue = SendQueue()
         self._audio = AudioSender()
         self._used: list[int] = []
+        self._has_waiting = False
 
     # -- what an app sees
 
@@ -85,22 +85,22 @@ class Sending:
 
     # -- what comes in
 
-    def add_datagram(self, datagram: bytes, kind: int) -> None:
+    def add_datagram(self, datagram: bytes, kind: Kind) -> None:
         """Queue one datagram of at most 1,080 bytes.
 
         Raises:
             LocalProtocolError: If it is longer.
         """
-        if kind & _AUDIO and 0 < len(datagram) <= MAX_AUDIO:
+        if kind is _PASS:  # first, and by identity: the operators of flags are slow
+            self._queue.add(Lane.REST, pack_plain(BlockType.DATAGRAM, datagram))
+        elif Kind.AUDIO not in kind:
+            lane = Lane.KEY_FRAME if Kind.KEY_FRAME in kind else Lane.REST
+            self._queue.add(lane, pack_plain(BlockType.DATAGRAM, datagram))
+        elif 0 < len(datagram) <= MAX_AUDIO:
             bundle = self._audio.bundle(datagram)
             self._queue.add(Lane.AUDIO, pack_plain(BlockType.AUDIO, bundle))
-            return
-        lane = Lane.REST
-        if kind & _AUDIO:
-            lane = Lane.AUDIO
-        elif kind & _KEY_FRAME:
-            lane = Lane.KEY_FRAME
-        self._queue.add(lane, pack_plain(BlockType.DATAGRAM, datagram))
+        else:
+            self._queue.add(Lane.AUDIO, pack_plain(BlockType.DATAGRAM, datagram))
 
     def add_control(self, plain: bytes) -> None:
         """Queue a block of the session's own, ahead of all datagrams but audio."""
@@ -115,18 +115,23 @@ class Sending:
 
     def blocks_to_send(self, now: Monotonic) -> list[LegBlocks]:
         """Seal and return what may go now, per leg."""
-        control, queue = self.control, self._queue
-        control.check_silence(now)
-        self._pacer.rate = control.rate
-        waiting = len(queue)
-        if not waiting:
+        self.control.check_silence(now)
+        queue = self._queue
+        if not queue:
             return []
-        queue.expire(now)
-        legs = self._legs_to_use(now)
+        self._pacer.rate = self.control.rate
+        if self._has_waiting:
+            queue.expire(now)
         batches: list[LegBlocks] = []
+        legs = self._legs_to_use(now)
         if legs:
             batches += self._seal_audio(queue.take_audio(), legs, now)
             batches += self._seal_rest(legs, now)
+        self._has_waiting = len(queue) > 0
+        if self._has_waiting:
+            queue.stamp(now)
+            if legs:
+                self.control.note_waiting()
         self._stats.dropped_outgoing = queue.dropped
         return batches
 
@@ -162,8 +167,6 @@ class Sending:
         batches: list[LegBlocks] = []
         for lane, plains in queue.take(self._pacer.allowance(waiting, now)):
             batches += self._seal(plains, legs, KINDS[lane], now)
-        if len(queue):
-            self.control.note_waiting()
         return batches
 
     def _seal(

@@ -126,7 +126,7 @@ def test_it_behaves_like_a_list_that_is_sorted_and_swept(steps):
                 judge.append((value, serial, now))
                 serial += 1
             case "wait":
-                queue.expire(now)
+                queue.stamp(now)
                 now = Monotonic(now + value)
                 queue.expire(now)
                 kept = [entry for entry in judge if now - entry[2] <= MAX_AGE]
