@@ -5,6 +5,7 @@ indication makes a frame several times its size. Both are answered only so often
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from av import VideoFrame
 from av.frame import Frame
 from av.video.frame import PictureType
 
+from psp.media.bitrate import Follower
 from psp.media.encoded import EncodedPacket
 from psp.media.rate_limit import RateLimit
 from psp.media.stats import SenderStats
@@ -27,9 +29,6 @@ RETRANSMISSION_RATE = 200.0
 """Packets a second, 1.7 Mbit/s: a third of the fastest stream aiortc encodes."""
 
 RETRANSMISSION_BURST = 128.0
-
-RAISE_PAUSE = 1.0
-"""Seconds between two raises of the bit rate; estimates come about as often."""
 
 KEY_FRAME_RATE = 4.0
 """Key frames a second at most; a receiver repeats its request after 0.4 s."""
@@ -45,9 +44,14 @@ class PipeSender(RTCRtpSender):
     _RTCRtpSender__encoder: Encoder | None
 
     def __init__(
-        self, track_or_kind: MediaStreamTrack | str, transport: RTCDtlsTransport
+        self,
+        track_or_kind: MediaStreamTrack | str,
+        transport: RTCDtlsTransport,
+        limit: Callable[[], float] = lambda: math.inf,
     ) -> None:
+        """Prepare to send; ``limit`` tells bits a second that video may have."""
         super().__init__(track_or_kind, transport)
+        self._limit = limit
         self.statistics = SenderStats()
         self._retransmissions = RateLimit(RETRANSMISSION_RATE, RETRANSMISSION_BURST)
         self._key_frames = RateLimit(KEY_FRAME_RATE, 1.0)
@@ -56,7 +60,7 @@ class PipeSender(RTCRtpSender):
         """Start sending; video goes through an encoder that ignores picture types."""
         if self.kind == "video" and self._RTCRtpSender__encoder is None:
             encoder = video_encoder(parameters.codecs[0])
-            self._RTCRtpSender__encoder = OwnPictureTypes(encoder)
+            self._RTCRtpSender__encoder = OwnPictureTypes(encoder, self._limit)
         await super().send(parameters)
 
     async def _retransmit(self, sequence_number: int) -> None:
@@ -88,31 +92,39 @@ class OwnPictureTypes(Encoder):
     Frames from an intra-only source, or decoded ones, carry the picture type of their
     origin, and VP8 obeys it: all key frames, twice the bit rate.
 
-    aiortc makes its encoder anew, with a key frame, when the far end's estimate moves
-    by a tenth; so estimates may rise only so often.
+    It also keeps to the lesser of what the far end estimates and what the path bears.
     """
 
     def __init__(
-        self, inner: Encoder, clock: Callable[[], float] = time.monotonic
+        self,
+        inner: Encoder,
+        limit: Callable[[], float] = lambda: math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
+        self._limit = limit
         self._clock = clock
-        self._raised_at = clock() - RAISE_PAUSE
+        self._estimate: float = self.target_bitrate
+        self._follower = Follower(Monotonic(clock()))
 
     @property
     def target_bitrate(self) -> int:
-        """Bits a second, as the far end's estimates set it."""
+        """Bits a second, as estimates and the path set it."""
         bitrate: int = getattr(self._inner, "target_bitrate", 0)
         return bitrate
 
     @target_bitrate.setter
     def target_bitrate(self, bitrate: int) -> None:
-        if bitrate > self.target_bitrate:
-            now = self._clock()
-            if now - self._raised_at < RAISE_PAUSE:
-                return
-            self._raised_at = now
-        setattr(self._inner, "target_bitrate", bitrate)  # noqa: B010 - undeclared
+        """Take in the far end's estimate."""
+        self._estimate = bitrate
+        self._follow()
+
+    def _follow(self) -> None:
+        present = self.target_bitrate
+        wanted = min(self._estimate, self._limit())
+        chosen = self._follower.choose(present, wanted, Monotonic(self._clock()))
+        if chosen != present:
+            setattr(self._inner, "target_bitrate", int(chosen))  # noqa: B010 - undeclared
 
     def encode(
         self,
@@ -120,6 +132,7 @@ class OwnPictureTypes(Encoder):
         force_keyframe: bool = False,  # noqa: FBT001, FBT002 - aiortc's signature
     ) -> tuple[list[bytes], int]:
         """Encode a frame whose picture type is forgotten."""
+        self._follow()
         if isinstance(frame, VideoFrame):
             frame.pict_type = PictureType.NONE
         return self._inner.encode(frame, force_keyframe)

@@ -51,7 +51,7 @@ def test_bitrate_estimates_reach_the_encoder():
 def test_estimates_that_swing_do_not_make_the_encoder_anew_each_time():
     now = 0.0
     inner = Vp8Encoder()
-    own = OwnPictureTypes(inner, lambda: now)
+    own = OwnPictureTypes(inner, clock=lambda: now)
     changes = 0
 
     for step in range(100):
@@ -63,6 +63,22 @@ def test_estimates_that_swing_do_not_make_the_encoder_anew_each_time():
     # Four seconds begun: a rise in each, a fall after each and one at the start.
     assert changes <= 9
     assert inner.target_bitrate in (250_000, 1_500_000)
+
+
+def test_the_encoder_keeps_to_what_the_path_bears():
+    now, bears = 0.0, 400_000.0
+    inner = Vp8Encoder()
+    own = OwnPictureTypes(inner, lambda: bears, lambda: now)
+
+    own.encode(picture(0))
+    low = inner.target_bitrate
+    bears = 900_000.0
+    own.target_bitrate = 700_000  # the far end's estimate
+    for number in range(1, 60):
+        now = number / 30
+        own.encode(picture(number))
+
+    assert (low, inner.target_bitrate) == (400_000, 700_000)
 
 
 async def sender():
