@@ -9,7 +9,7 @@ What is here runs per cell: local variables, one dictionary look-up, no objects,
 events. Measure (``psp bench relay``) before touching it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from operator import is_not, itemgetter
 
@@ -18,7 +18,7 @@ from psp.units import Monotonic
 from psp.wire.cell import HEADER
 from psp.wire.onion import BLOCK_SIZE, MESSAGE_HEADER_SIZE, Kind
 from relay.circuit_table import CircuitTable, Lane, RelayCircuit
-from relay.congestion import Congestion
+from relay.congestion import MARKED, UNMARKED, Congestion
 from relay.scheduler import Scheduler
 from relay.stats import RelayStats
 
@@ -33,6 +33,8 @@ _kind_of = itemgetter(0)
 _EARLY = int(Kind.EARLY)
 _FEW = 4
 """Runs that are shorter on the average are not worth their preparations."""
+
+_LaneOf = Callable[[bytes], Lane | None]
 
 _head_of = itemgetter(slice(_HEAD))
 _BLOCK_END = 1 + MESSAGE_HEADER_SIZE + BLOCK_SIZE
@@ -89,23 +91,8 @@ class Forwarding:
         """Move the RELAY cells that came over a link; return all other cells."""
         get = self._table.lanes(link).get
         if self._congestion.is_active:
-            cells = self._congestion.admit(cells, get, now)
-        lanes = list(map(get, map(_head_of, cells)))
-        ends = [
-            end
-            for end, is_end in enumerate(map(is_not, lanes, lanes[1:]), 1)
-            if is_end
-        ]
-        if self._is_limited or len(ends) * _FEW > len(lanes):
-            return self._move_each(lanes, cells, now)
-        others: list[bytes] = []
-        for start, end in pairwise((0, *ends, len(lanes))):
-            lane, run = lanes[start], cells[start:end]
-            if lane is None:
-                others += run
-            else:
-                self._move_run(lane, run, now)
-        return others
+            return self._take_some(get, cells, now)
+        return self._move(get, cells, now)
 
     def flush(self, now: Monotonic) -> list[tuple[LinkId, list[bytes]]]:
         """Return what must leave now, by link, and forget it."""
@@ -124,6 +111,41 @@ class Forwarding:
                 cells.clear()
         self._dirty.clear()
         return leaving
+
+    def _take_some(
+        self, get: _LaneOf, cells: Sequence[bytes], now: Monotonic
+    ) -> list[bytes]:
+        """Do as `take` with what may pass while this relay is behind."""
+        stats, congestion = self._stats, self._congestion
+        plain, marked = congestion.admit(cells, get, now)
+        others = self._move(get, plain, now) if plain else []
+        if not marked:
+            return others
+        before = stats.cells_backward + stats.cells_spliced
+        congestion.pass_kind = MARKED
+        others += self._move(get, marked, now)
+        congestion.pass_kind = UNMARKED
+        stats.cells_marked += stats.cells_backward + stats.cells_spliced - before
+        return others
+
+    def _move(
+        self, get: _LaneOf, cells: Sequence[bytes], now: Monotonic
+    ) -> list[bytes]:
+        """Move cells, in runs where that pays; return those without a lane."""
+        lanes = list(map(get, map(_head_of, cells)))
+        ends = [
+            end for end, is_end in enumerate(map(is_not, lanes, lanes[1:]), 1) if is_end
+        ]
+        if self._is_limited or len(ends) * _FEW > len(lanes):
+            return self._move_each(lanes, cells, now)
+        others: list[bytes] = []
+        for start, end in pairwise((0, *ends, len(lanes))):
+            lane, run = lanes[start], cells[start:end]
+            if lane is None:
+                others += run
+            else:
+                self._move_run(lane, run, now)
+        return others
 
     def _move_each(
         self, lanes: Sequence[Lane | None], cells: Sequence[bytes], now: Monotonic
@@ -218,8 +240,9 @@ class Forwarding:
             self._stats.blocks_unjoined += 1
             return
         kind = plaintext[0]
-        if kind & _EARLY:
-            kind &= ~_EARLY
+        passed = self._congestion.pass_kind
+        if kind & _EARLY or passed is MARKED:
+            kind = kind & ~_EARLY | passed[0]
             plaintext = bytes((kind,)) + plaintext[1:]
         lane = partner.backward
         sealed = lane.sealing.seal(plaintext[:_BLOCK_END] + partner.block_pad)

@@ -53,6 +53,7 @@ class RelayMachine:
         config: Its limits.
         stats: Its counters.
         links: Its links.
+        note_backlog: Takes in how much of the receive buffer is in use, 0 … 1.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class RelayMachine:
         self.links = links
         self._table = CircuitTable()
         self._scheduler = Scheduler(self.config.bandwidth_bytes_per_s, self.stats)
-        self._congestion = Congestion()
+        self._congestion = Congestion(self.stats)
+        self.note_backlog = self._congestion.note_backlog
         self._forwarding = Forwarding(
             self._table, self._scheduler, self._congestion, self.stats
         )
@@ -124,6 +126,7 @@ class RelayMachine:
             extending=self._extending,
             forwarding=self._forwarding,
             scheduler=self._scheduler,
+            congestion=self._congestion,
             rendezvous=self._rendezvous,
             requests=self._requests,
             keeper=self._keeper,
@@ -143,10 +146,7 @@ class RelayMachine:
     ) -> None:
         """Take in one train; never raises."""
         self._now = now
-        batches = self.links.receive(buffer, segment_size, source, now)
-        if not batches:
-            return
-        for link, cells in batches:
+        for link, cells in self.links.receive(buffer, segment_size, source, now):
             for cell in self._forwarding.take(link, cells, now):
                 self._is_stale = True
                 self._control(link, cell, now)
@@ -159,6 +159,7 @@ class RelayMachine:
         self._read_links(now)
         for node_id, cell in self._services.cells_to_send():
             self._send_service(node_id, cell, now)
+        self._upkeep.tell_origins(now)
         if self._forwarding.touched or self._circuits.ended:
             self._settle(now)
         for link, cells in self._forwarding.flush(now):
@@ -207,7 +208,9 @@ class RelayMachine:
         self._now = now
         self._is_stale = True
         if self._memory.is_critical(self.memory_used()):
-            self._upkeep.kill_hogs(self._is_relieved, now)
+            self._upkeep.kill_hogs(
+                lambda: self._memory.is_relieved(self.memory_used()), now
+            )
         self.links.handle_timeout(now)
         self._read_links(now)
         self._extending.handle_timeout(now)
@@ -218,6 +221,7 @@ class RelayMachine:
         if now >= self._housekeeping:
             self._housekeeping = Monotonic(now + HOUSEKEEPING)
             self._ends.expire(now)
+            self._congestion.handle_timeout(now)
         self._settle(now)
 
     # -- what services use
@@ -228,8 +232,7 @@ class RelayMachine:
         Raises:
             LocalProtocolError: If the data does not fit the answer.
         """
-        circuit = self._requests.answer(key, stream_id, data, now)
-        self._touch(circuit)
+        self._touch(self._requests.answer(key, stream_id, data, now))
 
     def refuse(self, key: int, stream_id: int, reason: Reason, now: Monotonic) -> None:
         """Refuse a `relay.events.RequestReceived`; late refusals are dropped."""
@@ -307,6 +310,7 @@ class RelayMachine:
             "memory_used_bytes": self.memory_used(),
             "neighbours": len(self._mesh.neighbours),
             "media_granted_kbit_per_s": self._circuits.budget.granted,
+            "is_congested": int(self._congestion.is_active),
         }
 
     def status(self) -> dict[str, int]:
@@ -359,9 +363,9 @@ class RelayMachine:
         peer = self.links.peer(link)
         if peer is None:
             self.stats.cells_malformed += 1
-            return
-        self._services.receive(peer, body, now)
-        self._keeper.touch(link, now)
+        else:
+            self._services.receive(peer, body, now)
+            self._keeper.touch(link, now)
 
     def _send_service(self, node_id: NodeId, cell: bytes, now: Monotonic) -> None:
         link = self._keeper.link_to(node_id, now)
@@ -370,9 +374,6 @@ class RelayMachine:
         else:
             self._forwarding.send(link, (cell,))
             self._keeper.touch(link, now)
-
-    def _is_relieved(self) -> bool:
-        return self._memory.is_relieved(self.memory_used())
 
     def _settle(self, now: Monotonic) -> None:
         self._is_stale = True

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from relay.machine import RelayMachine
 from relay.stats import RelayStats
 
-Reading = tuple[str, str, Callable[[RelayStats], int]]
+Reading = tuple[str, str, Callable[[RelayStats], float]]
 
 _COUNTERS: tuple[Reading, ...] = (
     (
@@ -24,6 +24,21 @@ _COUNTERS: tuple[Reading, ...] = (
         "cells_unknown",
         "Cells for circuits that do not exist",
         lambda stats: stats.cells_unknown,
+    ),
+    (
+        "cells_policed",
+        "Cells of circuits above their fair share while the relay was behind",
+        lambda stats: stats.cells_policed,
+    ),
+    (
+        "cells_marked",
+        "Cells that told an origin that its circuit is above its fair share",
+        lambda stats: stats.cells_marked,
+    ),
+    (
+        "congested_seconds",
+        "Time during which more came in than the relay could handle",
+        lambda stats: stats.congested_seconds,
     ),
     (
         "blocks_unjoined",

@@ -3,6 +3,7 @@
 A token bucket, and behind it one queue per circuit in three classes. Cells leave circuit
 by circuit in turn, audio before key frames before the rest. A queue holds at most 128
 cells, none older than 250 ms; when it is full the oldest cell of its least class goes.
+All queues share a room: the less of it is left, the fewer cells one queue may hold.
 Without a limit nothing comes here at all.
 """
 
@@ -20,6 +21,16 @@ MAX_QUEUE = 128
 
 MAX_AGE = Seconds(0.25)
 """Older media is of no use to anybody (R-RES-2)."""
+
+LATE = Seconds(0.02)
+"""Who has a cell that waited this long sends more than its turns take, and is told."""
+
+ROOM = 32_768
+"""Cells of all circuits: 45 MB, 250 ms at 1.3 Gbit/s. A queue may hold an eighth of what
+is left of it, and always one cell, so that memory is bounded by this and the number of
+circuits (after Choudhury and Hahne's dynamic thresholds)."""
+
+_SHARE_OF_ROOM = 8
 
 BURST = Seconds(0.02)
 """Tokens kept for at most this long: enough for full trains, below one video frame."""
@@ -70,7 +81,11 @@ class _Queue:
 
 
 class Scheduler:
-    """Delays, orders and drops what goes out, so that it fits a bandwidth."""
+    """Delays, orders and drops what goes out, so that it fits a bandwidth.
+
+    Attributes:
+        late: Circuits that had cells dropped or late; whoever tells them clears it.
+    """
 
     def __init__(self, bytes_per_s: int, stats: RelayStats) -> None:
         self._rate = bytes_per_s / PACKET_SIZE
@@ -80,6 +95,7 @@ class Scheduler:
         self._stats = stats
         self._queues: OrderedDict[int, _Queue] = OrderedDict()
         self._size = 0
+        self.late: dict[int, None] = {}
 
     @property
     def is_limited(self) -> bool:
@@ -99,7 +115,7 @@ class Scheduler:
         queue = self._queues.get(flow.key)
         if queue is None:
             queue = self._queues[flow.key] = _Queue()
-        if queue.size >= MAX_QUEUE:
+        if queue.size >= self._max_queue():
             self._drop_least(queue)
         queue.classes[_CLASS[kind & 15]].append(_Waiting(now, flow, link, cell))
         queue.size += 1
@@ -115,6 +131,8 @@ class Scheduler:
             self._drop_old(queue, now)
             waiting = self._take(queue)
             if waiting is not None:
+                if now - waiting.since > LATE:
+                    self.late[key] = None
                 self._tokens -= 1.0
                 ready.append((waiting.link, waiting.cell))
             if queue.size:
@@ -132,6 +150,7 @@ class Scheduler:
         queue = self._queues.pop(key, None)
         if queue is not None:
             self._size -= queue.size
+        self.late.pop(key, None)
 
     def oldest(self, key: int) -> Monotonic | None:
         """Return since when the oldest cell of a circuit waits, or None."""
@@ -161,6 +180,9 @@ class Scheduler:
         self._tokens = min(self._burst, self._tokens + gained)
         self._filled = now
 
+    def _max_queue(self) -> int:
+        return max(1, min(MAX_QUEUE, (ROOM - self._size) // _SHARE_OF_ROOM))
+
     def _take(self, queue: _Queue) -> _Waiting | None:
         for waiting in queue.classes:
             if waiting:
@@ -179,7 +201,9 @@ class Scheduler:
         self._drop(queue, rank)
 
     def _drop(self, queue: _Queue, rank: int) -> None:
-        queue.classes[rank].popleft().flow.count_drop()
+        flow = queue.classes[rank].popleft().flow
+        flow.count_drop()
+        self.late[flow.key] = None
         queue.size -= 1
         self._size -= 1
         if rank == _AUDIO:

@@ -18,6 +18,9 @@ class RelayStats:
         blocks_unjoined: Session blocks on a circuit without a partner.
         cells_unknown: For a circuit that this relay does not have.
         cells_malformed: Of a command or form that has no place on a relay's link.
+        cells_policed: Of circuits above their fair share while this relay was behind.
+        cells_marked: Sent towards origins with word that their circuit is above it.
+        congested_seconds: How long this relay was behind.
         dropped_audio: Dropped by the egress limit; so are the next two.
         dropped_key_frame: See ``dropped_audio``.
         dropped_rest: See ``dropped_audio``.
@@ -47,6 +50,9 @@ class RelayStats:
     cells_unknown: int = 0
     cells_malformed: int = 0
     blocks_unjoined: int = 0
+    cells_policed: int = 0
+    cells_marked: int = 0
+    congested_seconds: float = 0.0
     dropped_audio: int = 0
     dropped_key_frame: int = 0
     dropped_rest: int = 0
@@ -75,6 +81,9 @@ class RelayStats:
             "cells_forward": self.cells_forward,
             "cells_backward": self.cells_backward,
             "cells_spliced": self.cells_spliced,
+            "cells_policed": self.cells_policed,
+            "cells_marked": self.cells_marked,
+            "congested_seconds": int(self.congested_seconds),
             "circuits_created": self.circuits_created,
             "circuits_closed": self.circuits_closed.total(),
             "cookies_joined": self.cookies_joined,

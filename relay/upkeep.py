@@ -23,6 +23,7 @@ from psp.wire.cell import Reason
 from relay.circuit_table import CircuitTable, RelayCircuit
 from relay.circuits import Circuits
 from relay.config import RelayConfig
+from relay.congestion import Congestion
 from relay.events import CircuitClosed, RelayEvent
 from relay.extending import Extending
 from relay.forwarding import Forwarding
@@ -32,6 +33,9 @@ from relay.rendezvous_point import RendezvousPoint
 from relay.requests import Requests
 from relay.scheduler import Scheduler
 from relay.stats import RelayStats
+
+_TELL_INTERVAL = Seconds(0.02)
+"""Between looks at who sends too much; a mark lives longer (`congestion.MARKED_FOR`)."""
 
 
 class Upkeep:
@@ -46,6 +50,7 @@ class Upkeep:
         extending: Extending,
         forwarding: Forwarding,
         scheduler: Scheduler,
+        congestion: Congestion,
         rendezvous: RendezvousPoint,
         requests: Requests,
         keeper: LinkKeeper,
@@ -58,12 +63,14 @@ class Upkeep:
         self._extending = extending
         self._forwarding = forwarding
         self._scheduler = scheduler
+        self._congestion = congestion
         self._rendezvous = rendezvous
         self._requests = requests
         self._keeper = keeper
         self._events = events
         self._stats = stats
         self._deadlines: Deadlines[int] = Deadlines()
+        self._tell = Monotonic(0.0)
 
     def opened(self, circuit: RelayCircuit, now: Monotonic) -> None:
         """Take in a new circuit."""
@@ -93,6 +100,25 @@ class Upkeep:
                 self._stats.hogs_killed += 1
                 self._circuits.close(circuit, Reason.RESOURCE_LIMIT, now)
                 self.settle(now)
+
+    def tell_origins(self, now: Monotonic) -> None:
+        """Warn origins whose circuits want more than this relay can do for them.
+
+        The marks of `relay.congestion` do not reach whom no cells go to.
+        """
+        warned, late = self._congestion.warned, self._scheduler.late
+        if not (warned or late) or now < self._tell:
+            return
+        self._tell = Monotonic(now + _TELL_INTERVAL)
+        for key in late:
+            circuit = self._table.by_key(key)
+            if circuit is not None:
+                self._congestion.note_over(circuit, now)
+        late.clear()
+        for key, circuit in warned.items():
+            circuit.hop.warn(now)
+            self._forwarding.touched[key] = circuit
+        warned.clear()
 
     def next_timeout(self) -> Monotonic | None:
         """Return when to call ``handle_timeout``."""
@@ -142,6 +168,7 @@ class Upkeep:
         """Do what the end of a circuit means to everything but circuits."""
         self._deadlines.cancel(circuit.key)
         self._scheduler.forget(circuit.key)
+        self._congestion.forget(circuit)
         self._requests.circuit_closed(circuit.key)
         partner_key = self._rendezvous.circuit_closed(circuit.key, now)
         partner = None if partner_key is None else self._table.by_key(partner_key)

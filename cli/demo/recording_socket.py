@@ -25,6 +25,10 @@ class RecordingSocket:
             self.remotes.add(batch[2])
         return batch
 
+    def backlog(self) -> float:
+        """Return how much of the receive buffer is in use, 0 … 1."""
+        return self._inner.backlog()
+
     def send(self, train: Train) -> int:
         """Send a train."""
         self.remotes.add(train.destination)

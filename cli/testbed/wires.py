@@ -109,6 +109,10 @@ class SwitchedSocket:
                 self.tap(batch[2], batch[1], bytes(batch[0]))
         return batch
 
+    def backlog(self) -> float:
+        """Return how much of the receive buffer is in use, 0 … 1."""
+        return self._inner.backlog()
+
     def send(self, train: Train) -> int:
         """Send; while cut, claim to have."""
         if self.is_cut:

@@ -69,6 +69,7 @@ class HopCircuit(HopLayer):
         "_events",
         "_exchange",
         "_extend_stream_id",
+        "_is_warning",
         "_limits",
         "_lost_reason",
         "_lost_told",
@@ -76,7 +77,6 @@ class HopCircuit(HopLayer):
         "_outgoing",
         "_own_cells",
         "_reported",
-        "_reported_drops",
         "_start",
         "_state",
         "_stats",
@@ -109,7 +109,7 @@ class HopCircuit(HopLayer):
         self._events: deque[HopEvent] | None = None
         self._next_report = Monotonic(now + REPORT_INTERVAL)
         self._reported = 0
-        self._reported_drops = 0
+        self._is_warning = False
 
     @property
     def state(self) -> HopState:
@@ -226,8 +226,9 @@ class HopCircuit(HopLayer):
         if self._exchange is not None and self._state is not HopState.CLOSED:
             self._exchange.refuse(stream_id, reason, now)
 
-    def report_drops(self, now: Monotonic) -> None:
-        """Report soon, 100 ms after the last report at the soonest, in a marked cell."""
+    def warn(self, now: Monotonic) -> None:
+        """Report in a marked cell, 100 ms after the last report at the soonest."""
+        self._is_warning = True
         soonest = self._next_report - REPORT_INTERVAL + EARLY_REPORT_INTERVAL
         if self._next_report > now + EARLY_REPORT_INTERVAL:
             self._next_report = Monotonic(max(now, soonest))
@@ -351,14 +352,13 @@ class HopCircuit(HopLayer):
 
     def _report(self) -> None:
         passed_back = self.sealing.counter - self._start - self._own_cells
-        drops = self.dropped_forward + self.dropped_backward
-        activity = self.opening.received + passed_back + drops
-        if activity == self._reported:
+        activity = self.opening.received + passed_back
+        if activity == self._reported and not self._is_warning:
             self.rest()
             return
         self._reported = activity
-        mark = Kind.CONGESTED if drops > self._reported_drops else Kind.PASS
-        self._reported_drops = drops
+        mark = Kind.CONGESTED if self._is_warning else Kind.PASS
+        self._is_warning = False
         report = hop_report(
             self.opening, self.dropped_forward, passed_back, self.dropped_backward
         )

@@ -64,7 +64,15 @@ class SealingLayer:
         counter: The next counter; also the number of bodies sealed plus the start.
     """
 
-    __slots__ = ("_aad", "_chain", "_encrypt", "_epoch_end", "_key", "_limit", "counter")
+    __slots__ = (
+        "_aad",
+        "_chain",
+        "_encrypt",
+        "_epoch_end",
+        "_key",
+        "_limit",
+        "counter",
+    )
 
     def __init__(self, keys: LayerKeys) -> None:
         self.counter = keys.start
@@ -94,9 +102,7 @@ class SealingLayer:
         self.counter = after
         nonces = [number.to_bytes(12) for number in range(counter, after)]
         sealed = map(self._encrypt, nonces, plaintexts, repeat(self._aad))
-        return [
-            nonce[8:] + body for nonce, body in zip(nonces, sealed, strict=True)
-        ]
+        return [nonce[8:] + body for nonce, body in zip(nonces, sealed, strict=True)]
 
     def advance_to(self, counter: int) -> None:
         """Skip counters, as if the bodies between had been sealed and lost.

@@ -1,21 +1,29 @@
 """Runs one machine on one socket in an asyncio loop; makes no decisions.
 
-Per wake: take in up to `_MAX_BATCHES` trains, then flush once - send, report events,
-re-arm the timer. The loop may be asyncio's, uvloop or `psp.testing.simloop.SimLoop`;
-its clock is the machine's clock (whole milliseconds on uvloop).
+Per wake: take in some trains, then flush once - send, report events, re-arm the timer.
+The loop may be asyncio's, uvloop or `psp.testing.simloop.SimLoop`; its clock is the
+machine's clock (whole milliseconds on uvloop).
+
+A machine that has `note_backlog` is told how much is left behind by wakes that end before
+the socket is empty.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from psp.sansio import Address, Machine, Train
 from psp.units import Monotonic
 
 EventT = TypeVar("EventT")
 
-_MAX_BATCHES = 64
-"""Trains read per wake, so that timers and other tasks get their turn (R-LNK-11)."""
+_MAX_BYTES = 262_144
+"""Bytes read per wake: a millisecond of a relay's work, which is also how long its first
+packet waits for the last before it leaves, and timers and other tasks for their turn
+(R-LNK-11). Reading more was no cheaper per cell."""
+
+_TRAIN_COST = 4_096
+"""Bytes that a train counts at least: one packet alone takes as long as three in a train."""
 
 _MAX_ROUNDS = 8
 """Times one flush sends what its event listener caused; the rest waits for the next
@@ -24,6 +32,10 @@ tick. A guess: listeners rarely cause more than one round."""
 
 class TrainSocket(Protocol):
     """What a driver needs of a socket: `UdpSocket`, or a simulated one."""
+
+    def backlog(self) -> float:
+        """Return how much of the receive buffer is in use, 0 … 1."""
+        ...
 
     def receive_batch(self) -> tuple[memoryview, int, Address] | None:
         """Return the next train, or None when there is no more for now."""
@@ -39,6 +51,17 @@ class TrainSocket(Protocol):
 
     def stop_reading(self) -> None:
         """Undo `start_reading`."""
+
+
+@runtime_checkable
+class NotesBacklog(Protocol):
+    """A machine that wants to know when it is behind."""
+
+    def note_backlog(self, backlog: float, now: Monotonic) -> None:
+        """Take in how full the receive buffer is, 0 … 1, after a wake that left some.
+
+        Called once with 0 by the first wake that leaves nothing.
+        """
 
 
 class Driver(Generic[EventT]):
@@ -64,6 +87,10 @@ class Driver(Generic[EventT]):
         self._scheduled: asyncio.Handle | None = None
         self._is_flushing = False
         self._is_closed = False
+        self._note_backlog = (
+            machine.note_backlog if isinstance(machine, NotesBacklog) else None
+        )
+        self._is_behind = False
         udp.start_reading(self._loop, self._readable)
         self.schedule_flush()
 
@@ -110,12 +137,23 @@ class Driver(Generic[EventT]):
         now = Monotonic(self._loop.time())
         receive_batch = self._udp.receive_batch
         receive = self._machine.receive
-        for _ in range(_MAX_BATCHES):
+        room = _MAX_BYTES
+        while room > 0:
             batch = receive_batch()
             if batch is None:
                 break
             receive(batch[0], batch[1], batch[2], now)
+            room -= max(len(batch[0]), _TRAIN_COST)
+        if room <= 0:
+            self._tell_backlog(self._udp.backlog(), now)
+        elif self._is_behind:
+            self._tell_backlog(0.0, now)
         self.flush()
+
+    def _tell_backlog(self, backlog: float, now: Monotonic) -> None:
+        self._is_behind = backlog > 0.0
+        if self._note_backlog is not None:
+            self._note_backlog(backlog, now)
 
     def _send_and_report(self) -> None:
         machine = self._machine

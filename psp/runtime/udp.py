@@ -30,6 +30,7 @@ SOL_UDP = 17
 UDP_SEGMENT = 103
 UDP_GRO = 104
 SO_RXQ_OVFL = 40
+SO_MEMINFO = 55
 """Numbers from linux/udp.h and asm-generic/socket.h; Python 3.11 names none of them."""
 
 _log = logger("udp")
@@ -37,6 +38,8 @@ _log = logger("udp")
 _SEGMENT_SIZE = struct.Struct("=H")
 _GRO_SIZE = struct.Struct("=i")
 _DROP_COUNT = struct.Struct("=I")
+_MEMORY = struct.Struct("=II")
+"""What received datagrams hold, and may hold, in bytes (linux/sock_diag.h)."""
 
 _BUFFER_SIZE = 65_536
 """The kernel never merges more than fits one IP packet of 65,535 bytes."""
@@ -154,6 +157,21 @@ class UdpSocket:
         stats.receive_calls += 1
         stats.received += -(-size // segment_size)
         return self._view[:size], segment_size, (source[0], source[1])
+
+    def backlog(self) -> float:
+        """Return how much of the receive buffer is in use, 0 … 1.
+
+        The kernel gives room back in portions, so that up to twice what really waits may
+        be told. 0 where it does not tell (before Linux 4.12).
+        """
+        try:
+            memory = self._socket.getsockopt(
+                socket.SOL_SOCKET, SO_MEMINFO, _MEMORY.size
+            )
+            used, room = _MEMORY.unpack(memory)
+        except (OSError, struct.error):
+            return 0.0
+        return min(1.0, used / room) if room else 0.0
 
     def send(self, train: Train) -> int:
         """Send one train now or never; return how many datagrams the kernel took.

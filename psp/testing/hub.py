@@ -55,6 +55,10 @@ class SimSocket:
         self.received += len(packets)
         return memoryview(b"".join(packets)), size or 1, source
 
+    def backlog(self) -> float:
+        """Return how much of the queue is in use, 0 … 1."""
+        return len(self._queue) / RECEIVE_QUEUE
+
     def send(self, train: Train) -> int:
         """Put a train on the network."""
         packets = split_train(train.parts, train.packets)

@@ -17,13 +17,14 @@ from psp.wire.cell import Reason
 from relay.bandwidth_budget import MAX_GRANT_KBIT_PER_S, BandwidthBudget
 from relay.config import RelayConfig
 from relay.congestion import Congestion
+from relay.stats import RelayStats
 
 CALL = Bandwidth(480, 3000)
 LOSSY = Weather(latency=Seconds(0.01), loss=0.1)
 
 
 def make_budget(limit, *, is_congested=False):
-    congestion = Congestion()
+    congestion = Congestion(RelayStats())
     congestion.is_active = is_congested
     return BandwidthBudget(limit, congestion)
 
@@ -85,7 +86,7 @@ class BudgetRules(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.congestion = Congestion()
+        self.congestion = Congestion(RelayStats())
         self.budget = BandwidthBudget(self.LIMIT, self.congestion)
         self.circuits: list[SimpleNamespace] = []
 

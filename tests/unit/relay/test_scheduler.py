@@ -4,12 +4,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from psp.ids import LinkId
 from psp.units import Monotonic
 from psp.wire.onion import Kind
 from psp.wire.packet import PACKET_SIZE
-from relay.scheduler import MAX_AGE, MAX_QUEUE, Scheduler
+from relay.scheduler import LATE, MAX_AGE, MAX_QUEUE, ROOM, Scheduler
 from relay.stats import RelayStats
 
 LINK = LinkId(1)
@@ -182,3 +184,104 @@ def test_flow_that_leads_nowhere_takes_nothing():
     scheduler.push(FakeFlow(1, link=None), Kind.PASS, b"x", START)
 
     assert scheduler.size == 0
+
+
+def test_circuits_whose_cells_waited_long_are_named():
+    scheduler, _ = make_scheduler()
+    scheduler.push(FakeFlow(1), Kind.PASS, b"x", START)
+    scheduler.push(FakeFlow(2), Kind.PASS, b"y", Monotonic(START + LATE))
+
+    drain(scheduler, Monotonic(START + LATE + 0.001))
+
+    assert list(scheduler.late) == [1]
+
+
+def test_circuits_that_lose_cells_are_named():
+    scheduler, _ = make_scheduler()
+    for _ in range(MAX_QUEUE + 1):
+        scheduler.push(FakeFlow(1), Kind.PASS, b"x", START)
+    scheduler.push(FakeFlow(2), Kind.PASS, b"y", START)
+
+    assert list(scheduler.late) == [1]
+    scheduler.forget(1)
+    assert list(scheduler.late) == []
+
+
+def test_all_circuits_together_fill_the_room_and_no_more():
+    scheduler, stats = make_scheduler()
+    circuits = 10_000
+    flows = [FakeFlow(key) for key in range(circuits)]
+    for _ in range(20):
+        for flow in flows:
+            scheduler.push(flow, Kind.PASS, b"x", START)
+
+    assert circuits <= scheduler.size <= ROOM + circuits
+    assert scheduler.size + stats.dropped_rest == 20 * circuits
+    assert max(flow.drops for flow in flows) - min(flow.drops for flow in flows) <= 3
+    assert scheduler.audit()
+
+
+def test_one_circuit_alone_may_hold_a_whole_queue():
+    scheduler, stats = make_scheduler()
+    for _ in range(MAX_QUEUE):
+        scheduler.push(FakeFlow(1), Kind.PASS, b"x", START)
+
+    assert (scheduler.size, stats.dropped_rest) == (MAX_QUEUE, 0)
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("push"),
+            st.integers(1, 4),
+            st.sampled_from([Kind.PASS, Kind.KEY_FRAME, Kind.AUDIO]),
+            st.integers(1, 150),
+        ),
+        st.tuples(st.just("wait"), st.floats(0.0, 0.3)),
+        st.tuples(st.just("forget"), st.integers(1, 4)),
+    ),
+    max_size=30,
+)
+
+
+@given(steps)
+def test_whatever_comes_leaves_fresh_in_order_in_turn_and_audio_first(steps):
+    scheduler, _ = make_scheduler()
+    now = START
+    flows = {key: FakeFlow(key) for key in range(1, 5)}
+    pushed = 0
+    for step in steps:
+        if step[0] == "push":
+            _, key, kind, count = step
+            for _ in range(count):
+                cell = b"%d %d %d %.9f" % (key, kind, pushed, now)
+                scheduler.push(flows[key], kind, cell, now)
+                pushed += 1
+        elif step[0] == "wait":
+            now = Monotonic(now + step[1])
+            check(drain(scheduler, now), now)
+        else:
+            scheduler.forget(step[1])
+        assert scheduler.audit()
+        assert scheduler.size <= 4 * MAX_QUEUE
+
+
+RANK = {int(Kind.AUDIO): 0, int(Kind.KEY_FRAME): 1, int(Kind.PASS): 2}
+
+
+def check(cells, now):
+    """Check what left in one go."""
+    left = [cell.split() for cell in cells]
+    by_circuit = {}
+    for key, kind, number, since in left:
+        assert now - float(since) <= MAX_AGE + 1e-6
+        by_circuit.setdefault(key, []).append((RANK[int(kind)], int(number)))
+    for ranks in by_circuit.values():
+        assert ranks == sorted(ranks)
+    # Turns: nobody is served twice before all who still have cells were served once.
+    rest = Counter(key for key, *_ in left)
+    while rest:
+        turn = [key for key, *_ in left[: len(rest)]]
+        assert len(set(turn)) == len(turn)
+        rest -= Counter(turn)
+        left = left[len(turn) :]

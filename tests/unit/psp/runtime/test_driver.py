@@ -241,6 +241,58 @@ def test_flood_leaves_room_for_others_between_wakes():
     simulate(main)
 
 
+def test_full_trains_leave_room_for_others_sooner():
+    async def main(hub, machine, driver, events):
+        for size in range(1, 41):  # different sizes never share a train
+            train = [bytes(1200 + size)] * 50
+            hub.carry(("192.0.2.9", 9), ("192.0.2.1", 1), train)
+        await asyncio.sleep(1)
+
+        calls = "".join(call[0][0] for call in machine.calls)
+        assert calls.count("r") == 40
+        assert max(map(len, calls.split("s"))) == 5
+
+    simulate(main)
+
+
+class Patient(Recorder):
+    """A machine that wants to know when it is behind."""
+
+    def __init__(self):
+        super().__init__()
+        self.backlogs = []
+
+    def note_backlog(self, backlog, now):
+        self.backlogs.append(backlog)
+
+
+def hear_backlogs(*bursts):
+    """Return what a machine is told of while bursts of datagrams come."""
+
+    async def run(hub):
+        machine = Patient()
+        driver = Driver(machine, hub.socket(("192.0.2.1", 1)), print)
+        for burst in bursts:
+            for size in range(1, burst + 1):
+                hub.carry(("192.0.2.9", 9), ("192.0.2.1", 1), [bytes(size)])
+            await asyncio.sleep(1)
+        driver.close()
+        assert machine.count("receive") == sum(bursts)
+        return machine.backlogs
+
+    return run_simulation(run)
+
+
+def test_a_machine_hears_what_waits_behind_a_wake_and_once_that_nothing_does():
+    heard = hear_backlogs(200, 1, 64)
+
+    assert heard == pytest.approx([136 / 3000, 72 / 3000, 8 / 3000, 0.0, 0.0])
+
+
+def test_a_machine_that_keeps_up_hears_nothing():
+    assert hear_backlogs(63, 1, 63) == []
+
+
 def test_driver_tells_the_time_of_its_loop():
     async def main(hub, machine, driver, events):
         await asyncio.sleep(3)

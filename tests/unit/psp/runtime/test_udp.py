@@ -259,6 +259,44 @@ def test_kernel_drops_are_counted(make):
     assert receiver.stats.kernel_drops > 0
 
 
+def test_backlog_grows_with_what_waits_and_ends_with_it(make):
+    sender, receiver = make(), make()
+    set_option(receiver, socket.SO_RCVBUF, 300_000)
+    told = [receiver.backlog()]
+    for _ in range(3):
+        sender.send(Train(receiver.local_address, datagrams(50), 50))
+        told.append(receiver.backlog())
+    while receiver.receive_batch() is not None:
+        pass
+
+    assert told == sorted(set(told))
+    assert told[0] == receiver.backlog() == 0.0
+    assert 0.2 < told[-1] <= 1.0
+
+
+def test_backlog_of_a_full_buffer_is_one_at_most(make):
+    sender, receiver = make(), make()
+    set_option(receiver, socket.SO_RCVBUF, 8_192)
+    for _ in range(100):
+        sender.send(Train(receiver.local_address, datagrams(4), 4))
+
+    assert 0.5 < receiver.backlog() <= 1.0
+
+
+@pytest.mark.parametrize("answer", [b"", b"\0\0\0\1", bytes(8), OSError(1, "no")])
+def test_backlog_is_nothing_where_the_kernel_does_not_tell(make, monkeypatch, answer):
+    udp = make()
+
+    def getsockopt(*_):
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(socket.socket, "getsockopt", getsockopt)
+
+    assert udp.backlog() == 0.0
+
+
 def test_busy_port_says_which_and_what_to_do(make):
     port = make().local_address[1]
 
