@@ -29,6 +29,7 @@ from psp.client.network import ClientNetwork
 from psp.crypto.session import SessionKeys
 from psp.endpoint.machine import ClientMachine, EndpointConfig
 from psp.endpoint.session import Session
+from psp.endpoint.session_events import SendingView
 from psp.ids import Cookie
 from psp.link.config import LinkConfig
 from psp.link.machine import LinkMachine
@@ -54,13 +55,15 @@ class EndUsage:
         cpu: Seconds, user and system.
         resident: Bytes of memory.
         bulk: What went over its session; zeros without one.
-        kernel_drops: Datagrams lost at its own socket, both ways.
+        kernel_drops: Lost at its own socket, trains in and datagrams out.
+        sending: How its session sends now; None without one.
     """
 
     cpu: float
     resident: int
     bulk: Counts
     kernel_drops: int
+    sending: SendingView | None
 
 
 class EndProcess(Child):
@@ -195,11 +198,11 @@ class PathEnd:
 
     async def usage(self) -> EndUsage:
         """Return what this process used."""
-        bulk = Counts(time.monotonic(), 0, 0)
+        bulk, sending = Counts(time.monotonic(), 0, 0), None
         if self._sessions:
-            bulk = self._sessions[0].counts()
+            bulk, sending = self._sessions[0].counts(), self._sessions[0].sending
         drops = self._udp.stats.kernel_drops + self._udp.stats.dropped_full
-        return EndUsage(cpu_seconds(), resident_bytes(), bulk, drops)
+        return EndUsage(cpu_seconds(), resident_bytes(), bulk, drops, sending)
 
     def close(self) -> None:
         """Destroy every circuit."""

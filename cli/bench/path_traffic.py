@@ -15,7 +15,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from psp.client.calls.session import ClientSession
+from psp.client.calls.session import ClientSession, SessionClosedError
+from psp.endpoint.session_events import SendingView
 from psp.wire.onion import Kind
 from psp.wire.session_block import PIPE_MTU
 
@@ -26,14 +27,7 @@ LATEST = 1.0
 """Seconds after the last voice packet that its echo may still come."""
 
 _HEAD = struct.Struct("!cI")
-_VOICE, _ECHO, _BULK, _HAVE = b"V", b"E", b"B", b"H"
-
-_WINDOW = 256
-"""Bulk datagrams under way, about what a path of 2 ms carries at 100 MB/s."""
-_HAVE_EVERY = 32
-"""Bulk datagrams that the receiver answers with one."""
-_STALLED_AFTER = 0.1
-"""Seconds without an answer after which everything under way is taken for lost."""
+_VOICE, _ECHO, _BULK = b"V", b"E", b"B"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +61,18 @@ class Traffic:
         self._first_due = 0.0
         self._missing = 0
         self._all_back = asyncio.Event()
-        self._sent = self._received = self._had = 0
-        self._may_send = asyncio.Event()
+        self._sent = self._received = 0
         self._bulk: asyncio.Task[None] | None = None
         session.on_datagram(self._receive)
 
     def counts(self) -> Counts:
         """Return what was sent and received of bulk."""
         return Counts(time.monotonic(), self._sent, self._received)
+
+    @property
+    def sending(self) -> SendingView:
+        """How the session sends now."""
+        return self._session.sending
 
     async def voice(self, seconds: float) -> list[float | None]:
         """Send voice for so long; return the round trip of each packet in seconds.
@@ -107,15 +105,13 @@ class Traffic:
             self._bulk = None
 
     async def _send_bulk(self) -> None:
-        while not self._session.closed.done():
-            while self._sent - self._had < _WINDOW:
-                self._send(_BULK, self._sent, PIPE_MTU)
-                self._sent += 1
-            self._may_send.clear()
-            try:
-                await asyncio.wait_for(self._may_send.wait(), _STALLED_AFTER)
-            except TimeoutError:
-                self._had = self._sent
+        with suppress(SessionClosedError):
+            while True:
+                for _ in range(await self._session.ready()):
+                    self._send(_BULK, self._sent, PIPE_MTU)
+                    self._sent += 1
+                # With room left `ready` does not wait; the socket must get its turn.
+                await asyncio.sleep(0)
 
     def _send(
         self, what: bytes, number: int, size: int, kind: Kind = Kind.PASS
@@ -126,11 +122,6 @@ class Traffic:
         what, number = _HEAD.unpack_from(datagram)
         if what == _BULK:
             self._received += 1
-            if number % _HAVE_EVERY == 0:
-                self._send(_HAVE, number, _HEAD.size)
-        elif what == _HAVE:
-            self._had = max(self._had, number)
-            self._may_send.set()
         elif what == _VOICE:
             self._session.send(_ECHO + datagram[1:], Kind.AUDIO)
         elif what == _ECHO and self._trips[number] is None:
