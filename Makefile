@@ -84,10 +84,7 @@ check: venv
 	$(BIN)/mypy
 
 bench: venv anvil
-	$(BIN)/psp bench relay
-	$(BIN)/psp bench circuit
-	$(BIN)/psp bench directory
-	$(BIN)/psp bench presence
+	$(BIN)/psp bench all
 
 # Thousands of look-ups on real sockets, and a million records in memory: half an hour.
 presence-trials: venv

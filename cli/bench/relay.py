@@ -97,31 +97,36 @@ def run(
     ``batched_ratio_few`` and ``batched_ratio_many`` (each cell of another circuit than
     the one before, of 10 and of ``circuits``), ``flat_cost`` (many over few),
     ``cpu_s_per_gb`` (of 1,200-byte cells), ``bytes_per_idle_circuit``, ``circuits``,
-    ``cells`` sent and ``tampered`` cells, none of which got through.
+    ``cells`` sent and ``tampered`` cells, none of which got through. Without
+    ``circuits`` what needs many is left out.
 
     Raises:
         BenchError: If cells were lost, or tampered ones were not.
     """
     batched = _measure(cells, circuits, settle, batched=True)
     unbatched = _measure(cells // 4, 0, 0.0, batched=False)
-    return {
+    figures = {
         **batched.floors,
         "us_per_cell": batched.one.cost,
         "us_per_cell_unbatched": unbatched.one.cost,
         "batched_ratio": batched.one.ratio,
-        "batched_ratio_few": batched.few.ratio,
-        "batched_ratio_many": batched.many.ratio,
         "unbatched_ratio": unbatched.one.ratio,
-        "flat_cost": batched.many.ratio / batched.few.ratio,
-        "circuits": circuits,
         "cpu_s_per_gb": batched.one.cost * 1e9 / CELL_SIZE / 1e6,
-        "bytes_per_idle_circuit": batched.idle_cost,
         "cells": sum(
             cost.cells
             for cost in (batched.one, batched.few, batched.many, unbatched.one)
         ),
         "tampered": 2.0 * _TAMPERED,
     }
+    if circuits:
+        figures |= {
+            "batched_ratio_few": batched.few.ratio,
+            "batched_ratio_many": batched.many.ratio,
+            "flat_cost": batched.many.ratio / batched.few.ratio,
+            "bytes_per_idle_circuit": batched.idle_cost,
+            "circuits": float(circuits),
+        }
+    return figures
 
 
 @dataclass(frozen=True, slots=True)

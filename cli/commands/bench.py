@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.bench_all import run_all
 from cli.output import err, print_json, print_table
 from psp.errors import PspError
 
@@ -18,6 +19,8 @@ app = typer.Typer(
     help="Measure on this machine. Compare ratios, not figures of different days.",
     no_args_is_help=True,
 )
+
+app.command("all")(run_all)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
