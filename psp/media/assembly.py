@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from psp.media.codec import Opening
 from psp.media.missing import MissingPackets
+from psp.media.pipe import RoundTrip
 from psp.media.sequence import Unwrapper
 from psp.media.stats import TrackStats
 from psp.units import Monotonic, Seconds
@@ -33,7 +34,14 @@ MAX_LATE = 100
 """Packets in a row older than what was released: the sender has started over."""
 
 KEY_FRAME_PAUSE = Seconds(0.4)
-"""Between two requests: a round trip over a long path and a frame's encoding."""
+"""Between two requests at least: a sender makes no key frames sooner."""
+
+KEY_FRAME_PAUSE_OF_ROUND_TRIP = 1.25
+"""On a long path: a round trip, a frame's encoding and its many packets."""
+
+PATIENCE_OF_ROUND_TRIP = 1.5
+"""How long a frame waits on a long path: until links had their try at repairing
+(`psp.media.missing`), a request and its answer."""
 
 
 class VideoPacket(NamedTuple):
@@ -75,13 +83,23 @@ class FrameAssembler:
     a key frame is its owner's to say, through ``is_key`` of `accept`.
     """
 
-    def __init__(self, stats: TrackStats, patience: Seconds) -> None:
+    def __init__(
+        self, stats: TrackStats, patience: Seconds, round_trip: RoundTrip
+    ) -> None:
+        """Wait for a first packet.
+
+        Args:
+            stats: Where to count.
+            patience: How long a frame waits for a missing packet, at least.
+            round_trip: Of the path; longer ones get more patience.
+        """
         self._stats = stats
-        self._patience = patience
+        self._least_patience = patience
+        self._round_trip = round_trip
         self._sequences = Unwrapper(16)
         self._timestamps = Unwrapper(32)
         self._origin: int | None = None
-        self._missing = MissingPackets()
+        self._missing = MissingPackets(round_trip)
         self._held: dict[int, VideoPacket] = {}
         self._next = 0
         self._scan = 0
@@ -102,7 +120,7 @@ class FrameAssembler:
             self._restart(sequence, packet)
         elif sequence > self._highest:
             self._extend(sequence, packet, now)
-        elif not self._fill(sequence, packet, now):
+        elif not self._fill(sequence, packet):
             return
         self._late_in_a_row = 0
         self._last_arrival = now
@@ -124,8 +142,8 @@ class FrameAssembler:
         self._missing.notice(range(highest + 1, sequence), now)
         self._highest = sequence
 
-    def _fill(self, sequence: int, packet: VideoPacket, now: Monotonic) -> bool:
-        if self._missing.resolve(sequence, now):
+    def _fill(self, sequence: int, packet: VideoPacket) -> bool:
+        if self._missing.resolve(sequence):
             self._stats.recovered += 1
             return True
         if sequence not in self._held and sequence >= self._next:
@@ -141,7 +159,7 @@ class FrameAssembler:
     def _restart(self, sequence: int, packet: VideoPacket) -> None:
         self._stats.lost += len(self._missing)
         self._missing.give_up_below(sequence)
-        self._missing = MissingPackets()
+        self._missing = MissingPackets(self._round_trip)
         self._held.clear()
         self._next = self._scan = self._highest = sequence
         self._is_aligned = packet.opening is not Opening.MIDDLE
@@ -178,6 +196,18 @@ class FrameAssembler:
         self._stats.frames += 1
         return True
 
+    @property
+    def patience(self) -> Seconds:
+        """How long a frame waits for a missing packet."""
+        fitted = self._round_trip() * PATIENCE_OF_ROUND_TRIP
+        return Seconds(max(self._least_patience, fitted))
+
+    @property
+    def key_frame_pause(self) -> Seconds:
+        """Seconds between two requests for a key frame."""
+        fitted = self._round_trip() * KEY_FRAME_PAUSE_OF_ROUND_TRIP
+        return Seconds(max(KEY_FRAME_PAUSE, fitted))
+
     def require_key_frame(self) -> None:
         """Release nothing more before a key frame: a frame was lost further on."""
         self._needs_key = self._asks_key = True
@@ -212,7 +242,7 @@ class FrameAssembler:
         noticed = self._missing.noticed_at(self._scan)
         if noticed is None:
             return False
-        if now - noticed >= self._patience:
+        if now - noticed >= self.patience:
             return True
         return self._needs_key and self._head_is_useless()
 
@@ -263,7 +293,7 @@ class FrameAssembler:
         """Tell whether to ask for a key frame now; True counts as asked."""
         if not self._asks_key or self._highest is None:
             return False
-        if self._asked_key is not None and now - self._asked_key < KEY_FRAME_PAUSE:
+        if self._asked_key is not None and now - self._asked_key < self.key_frame_pause:
             return False
         if self._is_key_coming():
             return False
@@ -280,11 +310,11 @@ class FrameAssembler:
         times: list[float] = []
         noticed = self._missing.noticed_at(self._scan)
         if noticed is not None:
-            times.append(noticed + self._patience)
+            times.append(noticed + self.patience)
         is_useless = self._needs_key and self._head_is_useless()
         if not is_useless and (request := self._missing.next_request()) is not None:
             times.append(request)
         asks_again = self._asks_key and not self._is_key_coming()
         if asks_again and self._asked_key is not None:
-            times.append(self._asked_key + KEY_FRAME_PAUSE)
+            times.append(self._asked_key + self.key_frame_pause)
         return Monotonic(min(times)) if times else None

@@ -3,6 +3,16 @@
 aiortc reads OpenSSL's memory BIO once per write, up to 1,500 bytes. That joins a flight
 into one datagram or cuts a record in half, after which the handshake never completes
 (aiortc issues 365 and 828). Here the BIO is drained and split on record boundaries.
+
+On a long path round trips count. The offerer is the DTLS client, says hello as it makes
+its offer, and sends media behind its own Finished (RFC 7918): the far end is known by
+then, and the pipe is authenticated anyway::
+
+    offerer                       answerer
+    offer, ClientHello ---------> reads both
+               <----------------- answer, ServerHello … Done
+    … Finished, media ----------> connected, takes media
+               <----------------- Finished, media
 """
 
 # ruff: noqa: SLF001 - aiortc has no public interface to its transports' insides.
@@ -10,6 +20,7 @@ into one datagram or cuts a record in half, after which the handshake never comp
 import asyncio
 import secrets
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from aiortc.rtcdtlstransport import (
     DataReceiver,
@@ -26,6 +37,7 @@ from aiortc.rtp import RtcpRrPacket
 from OpenSSL import SSL
 
 from psp.media.config import MediaConfig
+from psp.media.flights import Flights
 from psp.media.ice import PipeConnection
 from psp.media.marking import Marker
 from psp.media.pipe import is_rtcp
@@ -39,6 +51,10 @@ _BIO_SIZE = 1 << 16
 _YIELD_EVERY = 16
 """Packets sent in a row before other tasks get their turn: the pipe never makes a
 sender wait, so a track of ready packets would starve the loop."""
+
+MAX_UNSENT = 16
+"""Datagrams of data channels that wait for the end of the handshake. When full the
+newest goes: SCTP sends again what nobody acknowledges."""
 
 MAX_DATA_HELD = 4 << 20
 """Bytes of unfinished messages one SCTP association may hold. aiortc advertises 1 MiB
@@ -74,6 +90,7 @@ def split_records(data: bytes, mtu: int) -> list[bytes]:
 class PipeDtlsTransport(RTCDtlsTransport):
     """aiortc's DTLS transport with an MTU, a keep-alive and a way to mark packets."""
 
+    _RTCDtlsTransport__local_certificate: RTCCertificate
     _RTCDtlsTransport__tx_bytes: int
     _RTCDtlsTransport__tx_packets: int
 
@@ -91,8 +108,35 @@ class PipeDtlsTransport(RTCDtlsTransport):
         self._report_ssrc = secrets.randbits(32)
         self._in_a_row = 0
         self._keeper: asyncio.Task[None] | None = None
+        self._begun: SSL.Connection | None = None
+        self._flights = Flights(self._send_again, connection.round_trip)
+        self._is_shaken = False
+        self._unsent: list[bytes] = []
 
     # -- start and end
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no handshake has begun and nobody has said who is to begin it."""
+        return self._begun is None and self._role == "auto"
+
+    def begin(self) -> None:
+        """Say hello as the DTLS client, before the far end's description is known.
+
+        `start` goes on with this handshake if our role has turned out to be that.
+        """
+        context = self._RTCDtlsTransport__local_certificate._create_ssl_context(
+            srtp_profiles=self._srtp_profiles
+        )
+        self._begun = ssl = SSL.Connection(context)
+        ssl.set_connect_state()
+        self._prepare(ssl)
+        with suppress(SSL.WantReadError):
+            ssl.do_handshake()
+        hello = self._drain(ssl)
+        for datagram in hello:
+            self._send_again(datagram)
+        self._flights.launch(hello)
 
     async def start(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803
         """Shake hands, then watch that the peer stays."""
@@ -105,25 +149,60 @@ class PipeDtlsTransport(RTCDtlsTransport):
         if self._keeper is not None:
             self._keeper.cancel()
             self._keeper = None
+        self._flights.end()
         await super().stop()
 
     async def _do_handshake(self) -> None:
-        # Without this option OpenSSL asks the memory BIO and falls back to 228 bytes.
-        ssl = self._require_ssl()
-        ssl.set_options(SSL.OP_NO_QUERY_MTU)
-        ssl.set_ciphertext_mtu(self._config.pipe_mtu)
+        if self._begun is not None and self._role == "client":
+            self._ssl = self._begun
+        else:
+            self._flights.end()
+            self._prepare(self._require_ssl())
         try:
             async with asyncio.timeout(self._config.handshake_timeout):
-                await super()._do_handshake()
+                await self._shake_hands(self._require_ssl())
         except TimeoutError:
             self._set_state(State.FAILED)
+        except (ConnectionError, SSL.Error):
+            self._set_state(State.FAILED)
+        if self._state == State.FAILED:
+            self._flights.end()
+
+    async def _shake_hands(self, ssl: SSL.Connection) -> None:
+        """Go on until both ends know each other: a client needs no more than that."""
+        while not self._is_shaken:
+            try:
+                ssl.do_handshake()
+            except SSL.WantReadError:
+                await self._write_ssl()
+                if self._role == "client" and ssl.get_finished() is not None:
+                    return
+                await self._recv_next()
+            else:
+                await self._note_shaken()
+
+    async def _note_shaken(self) -> None:
+        self._is_shaken = self.encrypted = True
+        if self._role == "client":
+            self._flights.end()  # the server's last one may still be lost
+        unsent, self._unsent = self._unsent, []
+        for data in unsent:
+            await super()._send_data(data)
+
+    def _prepare(self, ssl: SSL.Connection) -> None:
+        # Without this option OpenSSL asks the memory BIO and falls back to 228 bytes.
+        ssl.set_options(SSL.OP_NO_QUERY_MTU)
+        ssl.set_ciphertext_mtu(self._config.pipe_mtu)
 
     async def _keep_alive(self) -> None:
         loop = asyncio.get_running_loop()
+        until = loop.time() + self._config.handshake_timeout
         while not self._connection.is_closed:
             await asyncio.sleep(self._config.keep_alive / 2)
             now = loop.time()
-            if now - self._connection.received_at > self._config.liveness_timeout:
+            silence = now - self._connection.received_at
+            is_stuck = not self._is_shaken and now > until
+            if is_stuck or silence > self._config.liveness_timeout:
                 self._connection.fail()
             elif now - self._connection.sent_at >= self._config.keep_alive:
                 await self._send_empty_report()
@@ -157,16 +236,34 @@ class PipeDtlsTransport(RTCDtlsTransport):
         if self._in_a_row % _YIELD_EVERY == 0:
             await asyncio.sleep(0)
 
+    async def _send_data(self, data: bytes) -> None:
+        if self._is_shaken:
+            await super()._send_data(data)
+        elif self._state != State.CONNECTED:
+            raise ConnectionError("not connected")
+        elif len(self._unsent) < MAX_UNSENT:
+            self._unsent.append(data)
+
     async def _write_ssl(self) -> None:
-        flight = bytearray()
-        ssl = self._require_ssl()
+        datagrams = self._drain(self._require_ssl())
+        for datagram in datagrams:
+            await self.transport._send(datagram)
+            self._count_sent(len(datagram))
+        if datagrams and not self._is_shaken:
+            self._flights.launch(datagrams)
+
+    def _drain(self, ssl: SSL.Connection) -> list[bytes]:
+        """Return what OpenSSL has to send, as datagrams."""
+        written = bytearray()
         while True:
             try:
-                flight += ssl.bio_read(_BIO_SIZE)
+                written += ssl.bio_read(_BIO_SIZE)
             except SSL.Error:
-                break
-        for datagram in split_records(bytes(flight), self._config.pipe_mtu):
-            await self.transport._send(datagram)
+                return split_records(bytes(written), self._config.pipe_mtu)
+
+    def _send_again(self, datagram: bytes) -> None:
+        if not self._connection.is_closed:
+            self._connection.send_flagged(datagram, Kind.PASS)
             self._count_sent(len(datagram))
 
     def _require_ssl(self) -> SSL.Connection:
@@ -179,6 +276,13 @@ class PipeDtlsTransport(RTCDtlsTransport):
         self._RTCDtlsTransport__tx_packets += 1
 
     # -- receiving: every parser of aiortc may raise anything on a stranger's bytes
+
+    async def _recv_next(self) -> None:
+        await super()._recv_next()
+        if self._is_shaken or self._state != State.CONNECTED:
+            return
+        if self._require_ssl().get_peer_finished() is not None:
+            await self._note_shaken()
 
     def _register_rtp_receiver(
         self, receiver: RtpReceiver, parameters: RTCRtpReceiveParameters

@@ -16,9 +16,9 @@ from pyee.asyncio import AsyncIOEventEmitter
 
 from psp.media.config import MediaConfig
 from psp.media.gate import Gate
-from psp.media.pipe import DatagramPipe
+from psp.media.pipe import DatagramPipe, is_dtls
 from psp.media.stats import PipeStats
-from psp.units import Monotonic
+from psp.units import Monotonic, Seconds
 from psp.wire.onion import Kind
 
 PSEUDO_HOST = "0.0.0.0"  # noqa: S104 - never bound, see below
@@ -60,6 +60,7 @@ class PipeConnection:
         self._arrived = asyncio.Event()
         self._closed = asyncio.Event()
         self._taken = 0
+        self._held: list[bytes] | None = []
         pipe.on_datagram(self._take)
         pipe.on_close(self.fail)
 
@@ -135,6 +136,20 @@ class PipeConnection:
 
     # -- what happens to the pipe
 
+    def round_trip(self) -> Seconds:
+        """Return the pipe's round trip in seconds, 0 while nobody knows."""
+        return Seconds(self._pipe.round_trip)
+
+    def release_media(self) -> None:
+        """Let media in, from now on and what came before.
+
+        The far end may send it on the heels of its handshake, which a lossy path lets
+        come in any order; and nobody takes it before the handshake's end.
+        """
+        held, self._held = self._held or [], None
+        for data in held:
+            self._put(data)
+
     @property
     def is_closed(self) -> bool:
         """Whether the connection is over."""
@@ -155,6 +170,14 @@ class PipeConnection:
             return
         self.received_at = now
         self.stats.received += 1
+        if self._held is None or is_dtls(data[0]):
+            self._put(data)
+        elif len(self._held) < RECEIVE_QUEUE:
+            self._held.append(data)
+        else:
+            self.stats.overflow += 1
+
+    def _put(self, data: bytes) -> None:
         if len(self._queue) == RECEIVE_QUEUE:
             self.stats.overflow += 1
         self._queue.append(data)

@@ -1,24 +1,30 @@
 """Which packets are missing, and when to ask for them again (RFC 4585 section 6.2.1).
 
 aiortc asks once, when it sees a gap, so that a lost request or a lost answer waits for
-the next gap. Here every missing packet has a timer. The pause between two requests
-follows the round trip as measured on packets that were asked for once.
+the next gap. Here every missing packet has a timer, fitted to the pipe's round trip.
+
+The path's links repair most losses by themselves, within about two round trips of one
+link. Asking before that would have every such packet sent twice from end to end.
 """
 
 from dataclasses import dataclass
 
+from psp.media.pipe import RoundTrip
 from psp.units import Monotonic, Seconds
 
-REORDER_PATIENCE = Seconds(0.005)
+MIN_PATIENCE = Seconds(0.005)
 """Before the first request: a packet may only have been overtaken."""
+
+PATIENCE_OF_ROUND_TRIP = 0.2
+"""The same on a long path: with seven like links, one link's round trip is 0.14 of it."""
 
 MAX_TRIES = 8
 MAX_PER_REPORT = 100
 """Sequence numbers in one request: at most 400 bytes of NACK entries."""
 
-_FIRST_PAUSE = 0.15
+UNKNOWN_ROUND_TRIP = Seconds(0.15)
 _MIN_PAUSE = 0.04
-_MAX_PAUSE = 0.4
+_MAX_PAUSE = 2.0
 _PAUSE_OF_ROUND_TRIP = 1.25
 """Our choice: closer to 1, jitter alone doubles the retransmissions."""
 
@@ -33,19 +39,23 @@ class _Gap:
 class MissingPackets:
     """The gaps of one stream. Its owner bounds it by giving gaps up."""
 
-    def __init__(self) -> None:
+    def __init__(self, round_trip: RoundTrip) -> None:
+        """Miss nothing; ``round_trip`` is asked each time that timers are set."""
         self._gaps: dict[int, _Gap] = {}
-        self._round_trip: float | None = None
+        self._round_trip = round_trip
 
     def __len__(self) -> int:
         return len(self._gaps)
 
     @property
+    def patience(self) -> Seconds:
+        """Seconds from noticing a gap to the first request."""
+        return Seconds(max(MIN_PATIENCE, self._round_trip() * PATIENCE_OF_ROUND_TRIP))
+
+    @property
     def pause(self) -> Seconds:
         """Seconds from one request to the next."""
-        if self._round_trip is None:
-            return Seconds(_FIRST_PAUSE)
-        pause = self._round_trip * _PAUSE_OF_ROUND_TRIP
+        pause = (self._round_trip() or UNKNOWN_ROUND_TRIP) * _PAUSE_OF_ROUND_TRIP
         return Seconds(min(_MAX_PAUSE, max(_MIN_PAUSE, pause)))
 
     def notice(self, sequences: range, now: Monotonic) -> None:
@@ -53,16 +63,9 @@ class MissingPackets:
         for sequence in sequences:
             self._gaps[sequence] = _Gap(now)
 
-    def resolve(self, sequence: int, now: Monotonic) -> bool:
+    def resolve(self, sequence: int) -> bool:
         """Forget a packet that came; tell whether it was missing."""
-        gap = self._gaps.pop(sequence, None)
-        if gap is None:
-            return False
-        if gap.tries == 1 and gap.asked is not None:
-            sample = now - gap.asked
-            old = self._round_trip
-            self._round_trip = sample if old is None else old + (sample - old) / 4
-        return True
+        return self._gaps.pop(sequence, None) is not None
 
     def give_up_below(self, sequence: int) -> int:
         """Forget everything before ``sequence``; return how many that were."""
@@ -97,5 +100,5 @@ class MissingPackets:
         if gap.tries >= MAX_TRIES:
             return None
         if gap.asked is None:
-            return Monotonic(gap.noticed + REORDER_PATIENCE)
+            return Monotonic(gap.noticed + self.patience)
         return Monotonic(gap.asked + self.pause)

@@ -43,6 +43,9 @@ check_aiortc()
 shifted_clock.install()
 
 _DEFAULT = MediaConfig()
+_EITHER_BEGINS, _WE_BEGIN = "a=setup:actpass", "a=setup:active"
+"""RFC 5763 section 5 has offers be ``actpass``, for far ends that know better. Here both
+ends are ours."""
 
 
 class PipePeerConnection(RTCPeerConnection):
@@ -106,9 +109,18 @@ class PipePeerConnection(RTCPeerConnection):
     # -- descriptions
 
     async def createOffer(self) -> RTCSessionDescription:  # noqa: N802
-        """Make an offer; its ``o=`` line has this connection's clock."""
+        """Make an offer; its ``o=`` line has this connection's clock.
+
+        The first one says that we begin the DTLS handshake, so that the answer need not
+        be waited for.
+        """
         with shifted_clock.offset_by(self._clock_offset):
-            return await super().createOffer()
+            offer = await super().createOffer()
+        if not self._dtls.is_new:
+            return offer
+        return RTCSessionDescription(
+            sdp=offer.sdp.replace(_EITHER_BEGINS, _WE_BEGIN), type=offer.type
+        )
 
     async def createAnswer(self) -> RTCSessionDescription:  # noqa: N802
         """Make an answer; its ``o=`` line has this connection's clock."""
@@ -119,7 +131,7 @@ class PipePeerConnection(RTCPeerConnection):
         self,
         sessionDescription: RTCSessionDescription | None = None,  # noqa: N803
     ) -> None:
-        """Apply our description.
+        """Apply our description; an offer that says so begins the DTLS handshake.
 
         Raises:
             LocalProtocolError: It came to hold an address; aiortc is not what we think.
@@ -129,6 +141,9 @@ class PipePeerConnection(RTCPeerConnection):
             if line.startswith("a=candidate:") and not is_pseudo_candidate(line):
                 await self.close()
                 raise LocalProtocolError("local description holds a real candidate")
+        is_offer = self.localDescription.type == "offer"
+        if is_offer and _WE_BEGIN in self.localDescription.sdp and self._dtls.is_new:
+            self._dtls.begin()
 
     async def setRemoteDescription(  # noqa: N802
         self,
@@ -163,6 +178,8 @@ class PipePeerConnection(RTCPeerConnection):
         shifted_clock.set_offset(self._clock_offset)  # in this task and its children
         try:
             await super()._RTCPeerConnection__connect()  # type: ignore[misc]
+            if self._dtls.state == "connected":
+                self._connection.release_media()
         except ConnectionError:
             return  # the transport's state says so
         except Exception:  # noqa: BLE001 - set-up from what a stranger described
@@ -190,7 +207,9 @@ class PipePeerConnection(RTCPeerConnection):
     ) -> RTCRtpTransceiver:
         transport = self._RTCPeerConnection__createDtlsTransport()
         sender = PipeSender(sender_track or kind, transport)
-        receiver = PipeReceiver(kind, transport, self._config)
+        receiver = PipeReceiver(
+            kind, transport, self._config, self._connection.round_trip
+        )
         receiver._set_rtcp_ssrc(sender._ssrc)
         sender._stream_id = self._RTCPeerConnection__stream_id
         transceiver = RTCRtpTransceiver(

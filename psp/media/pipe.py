@@ -7,6 +7,7 @@ record (20..63) or of SRTP/SRTCP (128..191), as RFC 7983 section 7 tells them ap
 from collections.abc import Callable
 from typing import Protocol
 
+from psp.units import Seconds
 from psp.wire.onion import Kind
 
 PIPE_MTU = 1080
@@ -15,6 +16,8 @@ tag (SPEC.md section 7), rounded down."""
 
 DatagramListener = Callable[[bytes], None]
 CloseListener = Callable[[], None]
+RoundTrip = Callable[[], Seconds]
+"""Tells seconds there and back; 0 while nobody knows."""
 
 
 class DatagramPipe(Protocol):
@@ -35,6 +38,11 @@ class DatagramPipe(Protocol):
 
     def on_close(self, listener: CloseListener) -> None:
         """Call ``listener`` once, when either end or the path between ends."""
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds there and back, 0 while nobody knows: what timers are fitted to."""
+        ...
 
     def close(self) -> None:
         """End the pipe. Closing twice does nothing."""

@@ -40,6 +40,7 @@ from psp.media.codec import opening
 from psp.media.config import MediaConfig
 from psp.media.decoder import DecoderThread
 from psp.media.encoded import EncodedPacket, encoded_packet
+from psp.media.pipe import RoundTrip
 from psp.media.reports import ReceptionReports
 from psp.media.stats import TrackStats
 from psp.units import Monotonic
@@ -59,7 +60,11 @@ class PipeReceiver(RTCRtpReceiver):
     """
 
     def __init__(
-        self, kind: str, transport: RTCDtlsTransport, config: MediaConfig
+        self,
+        kind: str,
+        transport: RTCDtlsTransport,
+        config: MediaConfig,
+        round_trip: RoundTrip,
     ) -> None:
         super().__init__(kind, transport)
         self.statistics = TrackStats()
@@ -70,7 +75,7 @@ class PipeReceiver(RTCRtpReceiver):
         self._media_of_rtx: dict[int, int] = {}
         self._media_ssrc = 0
         self._own_ssrc: int | None = None
-        self._video = FrameAssembler(self.statistics, config.video_patience)
+        self._video = FrameAssembler(self.statistics, config.video_patience, round_trip)
         self._audio = AudioOrder(self.statistics, config.audio_patience)
         self._codec: RTCRtpCodecParameters | None = None
         self._bandwidth = RemoteBitrateEstimator() if kind == "video" else None
@@ -78,6 +83,7 @@ class PipeReceiver(RTCRtpReceiver):
         self._decoder: DecoderThread | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._is_started = False
         self._is_ended = False
 
@@ -315,12 +321,13 @@ class PipeReceiver(RTCRtpReceiver):
 
     def _set_timer(self, when: Monotonic | None) -> None:
         if self._timer is not None:
-            if when is not None and abs(self._timer.when() - when) < _TIMER_SLACK:
+            if when is not None and abs(self._timer_at - when) < _TIMER_SLACK:
                 return
             self._timer.cancel()
             self._timer = None
         if when is not None and not self._is_ended:
             loop = asyncio.get_running_loop()
+            self._timer_at = when
             self._timer = loop.call_at(when + _TIMER_SLACK / 2, self._on_timer)
 
     def _on_timer(self) -> None:

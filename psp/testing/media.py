@@ -112,6 +112,11 @@ class MemoryPipe:
             if end is not None:
                 end.hear_close()
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds there and back in this weather."""
+        return 2 * (self._weather.delay + self._weather.jitter / 2)
+
     def inject(self, data: bytes) -> None:
         """Let a datagram arrive here, sent by the peer or by nobody."""
         if not self.is_closed:

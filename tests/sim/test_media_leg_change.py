@@ -39,6 +39,7 @@ from psp.media.receiver import PipeReceiver
 from psp.media.sender import KEY_FRAME_RATE, OwnPictureTypes, video_encoder
 from psp.testing.hub import SimHub
 from psp.testing.simloop import run_simulation
+from psp.units import Seconds
 
 PICTURES = 100
 CHANGE_AT = 1.2
@@ -53,6 +54,7 @@ BLOCK_LEFT_BEHIND = (38, 96, 153, 280)
 SSRC, RTX_SSRC = 11, 12
 VP8 = CODECS["video"][0]
 VP8_TYPE = VP8.payloadType or 0
+ROUND_TRIP = Seconds(0.2)
 CLIP = [picture.to_ndarray() for picture in moving_pictures(PICTURES)]
 
 
@@ -179,7 +181,9 @@ class Camera:
 
 
 async def started_receiver(legs: Legs) -> PipeReceiver:
-    receiver = PipeReceiver("video", legs, MediaConfig(decodes=False))
+    receiver = PipeReceiver(
+        "video", legs, MediaConfig(decodes=False), lambda: ROUND_TRIP
+    )
     receiver._track = RemoteStreamTrack("video")
     receiver._set_rtcp_ssrc(5)
     encoding = RTCRtpDecodingParameters(ssrc=SSRC, payloadType=VP8_TYPE)

@@ -19,6 +19,7 @@ from psp.media.stats import TrackStats
 from psp.units import Monotonic, Seconds
 
 PATIENCE = Seconds(0.6)
+ROUND_TRIP = Seconds(0.05)
 TICKS = 3000
 TIMER_SLACK = 0.0005
 """The receiver's timers fire later than this: no two sums of times are quite equal."""
@@ -29,7 +30,7 @@ class Stream:
 
     def __init__(self, first_sequence: int = 100, first_timestamp: int = 5000) -> None:
         self.stats = TrackStats()
-        self.assembler = FrameAssembler(self.stats, PATIENCE)
+        self.assembler = FrameAssembler(self.stats, PATIENCE, lambda: ROUND_TRIP)
         self.sequence = first_sequence
         self.timestamp = first_timestamp
         self.number = 0
@@ -121,18 +122,18 @@ def test_missing_packet_is_asked_for_again_by_timer():
     assert stream.stats.recovered == 1
 
 
-def test_pause_between_requests_follows_the_round_trip():
-    stream = started()
-    lost = stream.frame(1)
-    stream.feed(stream.frame(1), 0.10)
-    stream.asks(0.11)
-    stream.feed(lost, 0.19)
-    second_lost = stream.frame(1)[0]
-    stream.feed(stream.frame(1), 0.20)
+def test_patience_and_pauses_follow_the_round_trip():
+    round_trip = Seconds(0.05)
+    assembler = FrameAssembler(TrackStats(), PATIENCE, lambda: round_trip)
+    assert (assembler.patience, assembler.key_frame_pause) == (
+        PATIENCE,
+        KEY_FRAME_PAUSE,
+    )
 
-    assert stream.asks(0.21) == [second_lost.sequence]
-    assert stream.asks(0.30) == []
-    assert stream.asks(0.32) == [second_lost.sequence]
+    round_trip = Seconds(0.6)
+
+    assert 1.0 >= assembler.patience > 1.2 * round_trip
+    assert assembler.key_frame_pause > round_trip
 
 
 def test_a_packet_is_not_asked_for_without_end():

@@ -1,11 +1,14 @@
 """DTLS flights in datagrams that fit, and parsers that fail without harm."""
 
+import asyncio
 import datetime as dt
+import itertools
 import random
 import struct
 
 import pytest
 from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import State
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psp.media.config import MediaConfig
-from psp.media.dtls import MAX_DATA_HELD, split_records
+from psp.media.dtls import MAX_DATA_HELD, MAX_UNSENT, split_records
+from psp.media.flights import COPY_AFTER
 from psp.media.mtu import configure_mtu
 from psp.media.peer_connection import PipePeerConnection
 from psp.media.pipe import PIPE_MTU
-from psp.testing.media import MemoryPipe, Weather, negotiate, until_state
+from psp.testing.media import MemoryPipe, Weather, kind_of, negotiate, until_state
+from psp.testing.simloop import run_simulation
 from psp.units import Seconds
 
 QUICK = MediaConfig(linger=Seconds(0.0))
@@ -91,6 +96,76 @@ async def test_handshake_with_a_certificate_of_6_kb_fits_the_pipe(mtu, monkeypat
     await caller.close()
     await callee.close()
     configure_mtu(PIPE_MTU)
+
+
+DELAY = 0.25
+
+
+def times_to_connect(drop=lambda number: False):
+    """Return seconds until either end can send media, in virtual time.
+
+    Offer and answer take as long as datagrams. ``drop`` is asked which datagrams of the
+    handshake are lost, by their number.
+    """
+
+    async def main(_):
+        loop = asyncio.get_running_loop()
+        near, far = MemoryPipe.pair(Weather(delay=Seconds(DELAY)))
+        numbers = itertools.count()
+        near.drop = far.drop = lambda data: (
+            kind_of(data) == "handshake" and drop(next(numbers))
+        )
+        config = MediaConfig(linger=Seconds(0.0), decodes=False)  # no threads
+        caller = PipePeerConnection(near, config)
+        callee = PipePeerConnection(far, config)
+        channel = caller.createDataChannel("chat")
+        caller.addTransceiver("audio")
+        heard = loop.create_future()
+        callee.on("datachannel", lambda other: other.on("message", heard.set_result))
+        channel.on("open", lambda: channel.send("hello"))
+        connected = {}
+        for name, each in (("caller", caller), ("callee", callee)):
+            waiting = asyncio.create_task(until_state(each, "connected"))
+            waiting.add_done_callback(
+                lambda _, name=name: connected.setdefault(name, loop.time())
+            )
+        await caller.setLocalDescription(await caller.createOffer())
+        await asyncio.sleep(DELAY)
+        await callee.setRemoteDescription(caller.localDescription)
+        await callee.setLocalDescription(await callee.createAnswer())
+        await asyncio.sleep(DELAY)
+        await caller.setRemoteDescription(callee.localDescription)
+        assert await heard == "hello"
+        await caller.close()
+        await callee.close()
+        return connected["caller"], connected["callee"]
+
+    return run_simulation(main)
+
+
+def test_offerer_sends_media_after_one_round_trip_and_the_other_half_later():
+    assert times_to_connect() == pytest.approx((2 * DELAY, 3 * DELAY), abs=0.01)
+
+
+@pytest.mark.parametrize("lost", range(4))
+def test_a_lost_flight_costs_less_than_a_round_trip(lost):
+    caller, callee = times_to_connect(lambda number: number == lost)
+
+    assert caller <= 2 * DELAY + COPY_AFTER + 0.01
+    assert callee <= 3 * DELAY + COPY_AFTER + 0.01
+
+
+async def test_data_sent_before_the_handshake_ends_is_kept_within_bounds():
+    connection, dtls = await dtls_with(DataReceiver(1 << 20))
+    with pytest.raises(ConnectionError):
+        await dtls._send_data(b"x")
+    dtls._set_state(State.CONNECTED)
+
+    for _ in range(MAX_UNSENT + 5):
+        await dtls._send_data(b"x")
+
+    assert len(dtls._unsent) == MAX_UNSENT
+    await connection.close()
 
 
 async def test_handshake_survives_bad_weather():

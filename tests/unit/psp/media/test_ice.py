@@ -49,6 +49,23 @@ async def test_empty_datagram_never_reaches_dtls():
     assert connection.stats.bad_length == 1
 
 
+async def test_media_waits_until_somebody_takes_it():
+    connection, near, _ = connected()
+    media = b"\x80\x60" + bytes(6) + (7).to_bytes(4) + bytes(20)
+    connection.gate.name_sources({7})
+
+    for number in range(RECEIVE_QUEUE + 1):
+        near.inject(media + number.to_bytes(2))
+    near.inject(DATAGRAM)
+
+    assert await connection.recv() == DATAGRAM
+    connection.release_media()
+    assert await connection.recv() == media + bytes(2)
+    near.inject(media)
+    assert connection.stats.received == RECEIVE_QUEUE + 3
+    assert connection.stats.overflow == 1
+
+
 async def test_full_queue_drops_the_oldest():
     connection, near, _ = connected()
 

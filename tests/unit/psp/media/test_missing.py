@@ -1,20 +1,40 @@
 """Requests for missing packets, by timer."""
 
-from psp.media.missing import MAX_TRIES, REORDER_PATIENCE, MissingPackets
-from psp.units import Monotonic
+import pytest
+
+from psp.media.missing import (
+    MAX_TRIES,
+    MIN_PATIENCE,
+    PATIENCE_OF_ROUND_TRIP,
+    UNKNOWN_ROUND_TRIP,
+    MissingPackets,
+)
+from psp.units import Monotonic, Seconds
+
+
+def missing_over(round_trip: float) -> MissingPackets:
+    return MissingPackets(lambda: Seconds(round_trip))
 
 
 def test_first_request_waits_for_an_overtaken_packet():
-    missing = MissingPackets()
+    missing = missing_over(0.01)
     missing.notice(range(3, 5), Monotonic(1.0))
 
     assert missing.due(Monotonic(1.0)) == []
-    assert missing.next_request() == 1.0 + REORDER_PATIENCE
-    assert missing.due(Monotonic(1.0 + REORDER_PATIENCE)) == [3, 4]
+    assert missing.next_request() == 1.0 + MIN_PATIENCE
+    assert missing.due(Monotonic(1.0 + MIN_PATIENCE)) == [3, 4]
+
+
+def test_on_a_long_path_the_first_request_waits_for_repair_by_a_link():
+    missing = missing_over(0.56)
+    missing.notice(range(1), Monotonic(0.0))
+
+    assert missing.next_request() == pytest.approx(0.56 * PATIENCE_OF_ROUND_TRIP)
+    assert missing.next_request() > 0.56 / 7
 
 
 def test_request_is_repeated_after_a_pause_and_not_for_ever():
-    missing = MissingPackets()
+    missing = missing_over(0.1)
     missing.notice(range(1), Monotonic(0.0))
 
     tries = 0
@@ -25,32 +45,25 @@ def test_request_is_repeated_after_a_pause_and_not_for_ever():
     assert tries == MAX_TRIES
 
 
-def test_pause_follows_short_and_long_round_trips_within_bounds():
-    for round_trip, expected in ((0.001, 0.04), (0.1, 0.125), (5.0, 0.4)):
-        missing = MissingPackets()
-        missing.notice(range(1), Monotonic(0.0))
-        missing.due(Monotonic(0.01))
-        missing.resolve(0, Monotonic(0.01 + round_trip))
-
-        assert abs(missing.pause - expected) < 1e-9
-
-
-def test_packet_asked_for_twice_does_not_measure_the_round_trip():
-    missing = MissingPackets()
-    before = missing.pause
-    missing.notice(range(1), Monotonic(0.0))
-    missing.due(Monotonic(1.0))
-    missing.due(Monotonic(2.0))
-
-    assert missing.resolve(0, Monotonic(2.001))
-    assert missing.pause == before
+@pytest.mark.parametrize(
+    ("round_trip", "pause"),
+    [
+        (0.0, 1.25 * UNKNOWN_ROUND_TRIP),
+        (0.001, 0.04),
+        (0.1, 0.125),
+        (0.56, 0.7),
+        (5, 2),
+    ],
+)
+def test_pause_follows_short_and_long_round_trips_within_bounds(round_trip, pause):
+    assert missing_over(round_trip).pause == pytest.approx(pause)
 
 
 def test_what_is_given_up_is_forgotten():
-    missing = MissingPackets()
+    missing = missing_over(0.1)
     missing.notice(range(10), Monotonic(0.0))
 
     assert missing.give_up_below(4) == 4
     assert len(missing) == 6
     assert missing.noticed_at(3) is None
-    assert not missing.resolve(3, Monotonic(1.0))
+    assert not missing.resolve(3)

@@ -58,7 +58,7 @@ async def receiver(kind: str, *, decodes: bool = False, test=is_key_frame):
     config = MediaConfig(
         decodes=decodes, audio_patience=Seconds(0.05), key_frame_test=test
     )
-    made = PipeReceiver(kind, transport, config)
+    made = PipeReceiver(kind, transport, config, lambda: Seconds(0.04))
     made._track = RemoteStreamTrack(kind)
     made._set_rtcp_ssrc(5)
     codecs = CODECS[kind][:2]
