@@ -50,12 +50,14 @@ class Amount:
         calls: Set up and ended again.
         seconds: Of the long call.
         bitrate: Of its video, both ways, bits per second.
+        first_bitrate: The same of the other calls: what aiortc's encoders begin with.
         buffer: Seconds of the playout buffer that freezes are counted behind.
     """
 
     calls: int = 20
     seconds: float = 60.0
     bitrate: float = 2.5e6
+    first_bitrate: float = 0.5e6
     buffer: float = 0.5
 
 
@@ -102,7 +104,7 @@ def _set_ups(
     for number in range(amount.calls):
         say(f"call {number + 1} of {amount.calls}")
         try:
-            took = _call(network, card, amount.bitrate)
+            took = _call(network, card, amount.first_bitrate)
         except ChildError as error:
             watch(network.children, 0.0)  # or it is not the call that failed
             say(str(error))
@@ -139,6 +141,8 @@ def _call(network: CallNetwork, card: str, bitrate: float) -> dict[str, float]:
         "lookup": began - looked,
         "caller_open": caller.opened - began,
         "open": max(caller.opened, callee.opened) - began,
+        "caller_connected": caller.connected - began,
+        "callee_connected": callee.connected - began,
         "callee_first_video": callee.first_video - began,
         "caller_first_video": caller.first_video - began,
         "first_video": max(caller.first_video, callee.first_video) - began,

@@ -38,12 +38,14 @@ class SetUp:
 
     Attributes:
         opened: When the app had the session.
+        connected: When it could send media.
         first_video: When it had the first frame.
         first_audio: When it had the first packet.
         round_trip: Seconds, as the session knew it by then; 0 for not yet.
     """
 
     opened: float
+    connected: float
     first_video: float
     first_audio: float
     round_trip: float
@@ -90,6 +92,8 @@ class _Call:
         self.audio = MeasuredTrack("audio")
         self.receiving: dict[str, Receiving] = {}
         self.complete = asyncio.Event()
+        self.connected = self.opened
+        self.connection.on("connectionstatechange", self._on_state)
         self.connection.on("track", self._on_track)
 
     def add_tracks(self) -> None:
@@ -119,6 +123,7 @@ class _Call:
             raise NoMediaError(f"no frame within {MEDIA_WITHIN:.0f} s") from None
         return SetUp(
             self.opened,
+            self.connected,
             self.receiving["video"].arrivals[0].came,
             self.receiving["audio"].arrivals[0].came,
             self.session.round_trip,
@@ -131,6 +136,10 @@ class _Call:
         for each in self.receiving.values():
             each.stop()
         await self.connection.close()
+
+    def _on_state(self) -> None:
+        if self.connection.connectionState == "connected":
+            self.connected = time.monotonic()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         self.receiving[track.kind] = Receiving(track)
