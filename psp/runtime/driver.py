@@ -1,8 +1,8 @@
 """Runs one machine on one socket in an asyncio loop; makes no decisions.
 
 Per wake: take in some trains, then flush once - send, report events, re-arm the timer.
-The loop may be asyncio's, uvloop or `psp.testing.simloop.SimLoop`; its clock is the
-machine's clock (whole milliseconds on uvloop).
+The loop may be asyncio's, uvloop or `psp.testing.simloop.SimLoop`; the machine's clock is
+`psp.runtime.system.loop_clock`, asked anew for every train, as delays are measured by it.
 
 A machine that has `note_backlog` is told how much is left behind by wakes that end before
 the socket is empty.
@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
+from psp.runtime.system import loop_clock
 from psp.sansio import Address, Machine, Train
 from psp.units import Monotonic
 
@@ -82,6 +83,7 @@ class Driver(Generic[EventT]):
         self._udp = udp
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
+        self._clock = loop_clock(self._loop)
         self._timer: asyncio.TimerHandle | None = None
         self._armed = Monotonic(0.0)
         self._scheduled: asyncio.Handle | None = None
@@ -96,7 +98,7 @@ class Driver(Generic[EventT]):
 
     def now(self) -> Monotonic:
         """Return the time to tell the machine."""
-        return Monotonic(self._loop.time())
+        return Monotonic(self._clock())
 
     def schedule_flush(self) -> None:
         """Flush once at the end of this tick, however often this is called."""
@@ -134,7 +136,8 @@ class Driver(Generic[EventT]):
         self._timer = self._scheduled = None
 
     def _readable(self) -> None:
-        now = Monotonic(self._loop.time())
+        now = self.now()
+        clock = self._clock
         receive_batch = self._udp.receive_batch
         receive = self._machine.receive
         room = _MAX_BYTES
@@ -142,6 +145,7 @@ class Driver(Generic[EventT]):
             batch = receive_batch()
             if batch is None:
                 break
+            now = Monotonic(clock())
             receive(batch[0], batch[1], batch[2], now)
             room -= max(len(batch[0]), _TRAIN_COST)
         if room <= 0:
@@ -158,7 +162,7 @@ class Driver(Generic[EventT]):
     def _send_and_report(self) -> None:
         machine = self._machine
         for _ in range(_MAX_ROUNDS):
-            for train in machine.trains_to_send(Monotonic(self._loop.time())):
+            for train in machine.trains_to_send(Monotonic(self._clock())):
                 self._udp.send(train)
             event = machine.next_event()
             if event is None:

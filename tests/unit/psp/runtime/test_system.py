@@ -7,7 +7,7 @@ import sys
 
 import uvloop
 
-from psp.runtime.system import new_event_loop
+from psp.runtime.system import loop_clock, new_event_loop
 
 HARDEN = """
 import ctypes, resource
@@ -70,4 +70,28 @@ def test_asyncio_serves_where_uvloop_is_missing(monkeypatch):
     loop = new_event_loop()
 
     assert isinstance(loop, asyncio.SelectorEventLoop)
+    loop.close()
+
+
+def test_clock_moves_while_a_callback_runs_and_is_the_loops():
+    for loop in (new_event_loop(), new_event_loop(prefers_uvloop=False)):
+        clock = loop_clock(loop)
+
+        async def spin(clock=clock, loop=loop):
+            began = loop.time()
+            first = clock()
+            while clock() == first:
+                pass
+            # The loop's own time may lag behind, by this callback and a millisecond.
+            return began <= loop.time() <= clock() and first - began < 60.0
+
+        assert loop.run_until_complete(spin())
+        loop.close()
+
+
+def test_clock_of_a_loop_with_a_time_of_its_own_is_that_time():
+    loop = new_event_loop(prefers_uvloop=False)
+    loop.time = lambda: 7.0
+
+    assert loop_clock(loop)() == 7.0
     loop.close()
