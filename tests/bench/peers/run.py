@@ -61,12 +61,12 @@ class Comparison:
                 network = stack.enter_context(impaired(NAMES))
                 places = network.places
             self._take_floor()
-            self._psp(places, 1)
+            self._psp(places, network, 1)
             self._tor(places, network)
             if not self.amount.is_wan:
                 self._ipv8(places)
             for number in range(2, self.amount.psp_rounds + 1):
-                self._psp(places, number)
+                self._psp(places, network, number)
             self._take_floor()
         self.is_complete = True
 
@@ -101,9 +101,11 @@ class Comparison:
         self.floors.append(floor_figures())
         self.loads.append(load())
 
-    def _psp(self, places: Mapping[str, Place], number: int) -> None:
+    def _psp(
+        self, places: Mapping[str, Place], network: Impaired | None, number: int
+    ) -> None:
         into = self._begin("psp", f"psp, round {number}")
-        with self._noting("psp"):
+        with self._noting("psp"), _weather(network):
             measure_psp(places, self.amount, into, self.say)
 
     def _tor(self, places: Mapping[str, Place], network: Impaired | None) -> None:
@@ -125,7 +127,7 @@ class Comparison:
                     running_tor(
                         setting, places, Path(folder), ramp=self.amount.ramp
                     ) as running,
-                    network.weather() if network else contextlib.nullcontext(),
+                    _weather(network),
                 ):
                     measure(running, self.amount, into, self.say)
 
@@ -156,3 +158,7 @@ class Comparison:
         except (PspError, OSError) as error:
             self.errors[peer] = str(error)
             self.say(f"{peer}: {error}")
+
+
+def _weather(network: Impaired | None) -> contextlib.AbstractContextManager[None]:
+    return network.weather() if network else contextlib.nullcontext()
