@@ -133,10 +133,11 @@ class Forwarding:
     ) -> list[bytes]:
         """Move cells, in runs where that pays; return those without a lane."""
         lanes = list(map(get, map(_head_of, cells)))
-        ends = [
-            end for end, is_end in enumerate(map(is_not, lanes, lanes[1:]), 1) if is_end
-        ]
-        if self._is_limited or len(ends) * _FEW > len(lanes):
+        if self._is_limited or len(lanes) < _FEW:
+            return self._move_each(lanes, cells, now)
+        changes = map(is_not, lanes, lanes[1:])
+        ends = [end for end, is_end in enumerate(changes, 1) if is_end]
+        if len(ends) * _FEW > len(lanes):
             return self._move_each(lanes, cells, now)
         others: list[bytes] = []
         for start, end in pairwise((0, *ends, len(lanes))):

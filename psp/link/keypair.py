@@ -24,9 +24,12 @@ from psp.link.gaps import Gaps
 from psp.link.repair import SentTrains
 from psp.link.stats import LinkStats
 from psp.units import Monotonic
-from psp.wire.packet import pack_data_header
+from psp.wire.packet import PACKET_SIZE, pack_data_header
 
 PREFIX_SIZE = 8
+
+_FEW = 3 * PACKET_SIZE
+"""Bytes of trains that are not worth the preparations of opening them at once."""
 
 _PACKETS = struct.Struct("!4s12s1216s")
 _HEAD = pack_data_header(0, 0)[:4]
@@ -111,6 +114,10 @@ class Keypair:
     def seal(self, cells: list[bytes]) -> bytes:
         """Return one packet per cell, joined to a train."""
         counter = self.next_counter
+        if len(cells) == 1:
+            self.next_counter = counter + 1
+            nonce = (self.remote_index << 64 | counter).to_bytes(12)
+            return _HEAD + nonce + self._encrypt(nonce, cells[0], _HEAD)
         nonces = _nonces(self.remote_index, counter, len(cells))
         self.next_counter = counter + len(cells)
         heads = repeat(_HEAD)
@@ -135,6 +142,8 @@ class Keypair:
         Returns:
             How many packets were looked at, 1 or more.
         """
+        if len(packets) <= _FEW:
+            return self._open_singly(packets, cells, control, now)
         heads, nonces, sealed = zip(*_PACKETS.iter_unpack(packets), strict=True)
         count = len(nonces)
         window = self.window
@@ -151,7 +160,8 @@ class Keypair:
             else:
                 window.highest += count
                 if min(opened) < _FIRST_CIRCUIT:
-                    _sort(opened, cells, control)
+                    for cell in opened:
+                        (control if cell < _FIRST_CIRCUIT else cells).append(cell)
                 else:
                     cells += opened
                 return count
@@ -160,7 +170,12 @@ class Keypair:
     def can_open(self, packet: memoryview) -> bool:
         """Tell whether a packet is authentic, without taking note of it."""
         [(head, nonce, sealed)] = _PACKETS.iter_unpack(packet)
-        return self._open(head, nonce, sealed) is not None
+        try:
+            self._decrypt(nonce, sealed, head)
+        except InvalidTag:
+            self._stats.drop_bad_tag += 1
+            return False
+        return True
 
     def _open_singly(
         self,
@@ -170,29 +185,27 @@ class Keypair:
         now: Monotonic,
     ) -> int:
         """Do as `open_run`, for packets that need not be in order or intact."""
-        mine = self.prefix[4:]
-        opened: list[bytes] = []
+        decrypt, mine, from_bytes = self._decrypt, self.prefix[4:], int.from_bytes
+        window = self.window
         taken = 0
         for head, nonce, sealed in _PACKETS.iter_unpack(packets):
-            if head != _HEAD or not nonce.startswith(mine):
+            if head != _HEAD or nonce[:4] != mine:
                 break
             taken += 1
-            counter = int.from_bytes(nonce[4:])
+            counter = from_bytes(nonce[4:])
             if not self._is_acceptable(counter):
                 continue
-            cell = self._open(head, nonce, sealed)
-            if cell is not None:
+            try:
+                cell = decrypt(nonce, sealed, head)
+            except InvalidTag:
+                self._stats.drop_bad_tag += 1
+                continue
+            if counter == window.highest + 1:
+                window.highest = counter
+            else:
                 self._accept(counter, now)
-                opened.append(cell)
-        _sort(opened, cells, control)
+            (control if cell < _FIRST_CIRCUIT else cells).append(cell)
         return taken
-
-    def _open(self, head: bytes, nonce: bytes, sealed: bytes) -> bytes | None:
-        try:
-            return self._decrypt(nonce, sealed, head)
-        except InvalidTag:
-            self._stats.drop_bad_tag += 1
-            return None
 
     def _is_acceptable(self, counter: int) -> bool:
         if counter < HARD_PACKET_LIMIT and self.window.is_fresh(counter):
@@ -208,8 +221,3 @@ class Keypair:
         elif counter < expected and self.gaps.fill(counter, now):
             self._stats.repaired += 1
         window.accept(counter)
-
-
-def _sort(opened: list[bytes], cells: list[bytes], control: list[bytes]) -> None:
-    for cell in opened:
-        (control if cell < _FIRST_CIRCUIT else cells).append(cell)

@@ -16,11 +16,15 @@ from psp.link.config import (
 from psp.units import Monotonic
 from psp.wire.packet import PACKET_SIZE
 
+_SLACK = 128
+"""Packets forgotten together: one by one they would cost more than being sent."""
+
 
 class SentTrains:
     """The sealed packets of one key that may still be asked for.
 
-    Holds whole trains: at most `REPAIR_RING` packets and the train that exceeds it.
+    Holds whole trains: at most `REPAIR_RING` packets, `_SLACK` that are past it, and the
+    train that exceeds them.
     """
 
     __slots__ = ("_answered", "_firsts", "_taken", "_trains")
@@ -45,7 +49,7 @@ class SentTrains:
         firsts.append(first)
         self._trains.append((now, train))
         oldest = first + len(train) // PACKET_SIZE - REPAIR_RING
-        if len(firsts) > 1 and firsts[1] <= oldest:
+        if firsts[0] + _SLACK < oldest:
             # Keep what covers the last REPAIR_RING counters.
             self._forget(bisect_right(firsts, oldest) - 1)
 
