@@ -17,10 +17,13 @@ class CallConfig:
         min_kbit_per_s: A relay that cannot promise this much is not used. One voice
             flow of 50 packets a second takes 480. 0 takes any relay.
         wanted_kbit_per_s: More is not needed. Video of 2.5 Mbit/s takes 3000.
+        duplicate_audio: Send audio over both legs of a call, for paths that lose more
+            than bundles make good: twice its cells, and the other side hears it once.
     """
 
     min_kbit_per_s: int = 480
     wanted_kbit_per_s: int = 3000
+    duplicate_audio: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no relay could grant.

@@ -30,6 +30,7 @@ from psp.client.watching.watcher import Watcher
 from psp.client.whom import Finder
 from psp.crypto.kdf import Label
 from psp.endpoint.machine import ClientMachine
+from psp.endpoint.session import SessionConfig
 from psp.errors import PspError
 from psp.link.config import LinkConfig
 from psp.link.machine import LinkMachine
@@ -130,6 +131,7 @@ class ClientParts:
             outfit.identity,
             contact_of=self.contacts.ticket_holder,
             missed=self.missed,
+            session=SessionConfig(duplicate_audio=config.call.duplicate_audio),
         )
         self.mailboxes: Mailboxes | None = None
         if outfit.identity is not None:

@@ -10,6 +10,7 @@ it lazily and, when a data channel comes before the tracks, stops it again while
 
 # ruff: noqa: SLF001 - the hooks are aiortc's private names, see aiortc_names.
 
+import math
 from collections.abc import Callable
 
 from aiortc import (
@@ -29,6 +30,7 @@ from aiortc.rtcicetransport import RTCIceTransport
 from psp.errors import LocalProtocolError, RemoteProtocolError
 from psp.media import shifted_clock
 from psp.media.aiortc_names import check_aiortc
+from psp.media.bitrate import PacedPipe, video_bitrate
 from psp.media.config import MediaConfig
 from psp.media.dtls import PipeDtlsTransport
 from psp.media.ice import PipeConnection, PipeGatherer
@@ -72,6 +74,7 @@ class PipePeerConnection(RTCPeerConnection):
                 RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
             )
         self._config = config
+        self._pipe = pipe
         self._connection = PipeConnection(pipe, config)
         self._dtls = self._make_transport()
 
@@ -206,7 +209,7 @@ class PipePeerConnection(RTCPeerConnection):
         self, direction: str, kind: str, sender_track: MediaStreamTrack | None = None
     ) -> RTCRtpTransceiver:
         transport = self._RTCPeerConnection__createDtlsTransport()
-        sender = PipeSender(sender_track or kind, transport)
+        sender = PipeSender(sender_track or kind, transport, self._video_bitrate)
         receiver = PipeReceiver(
             kind, transport, self._config, self._connection.round_trip
         )
@@ -218,6 +221,17 @@ class PipePeerConnection(RTCPeerConnection):
         transceiver._bundled = True
         self._RTCPeerConnection__transceivers.append(transceiver)
         return transceiver
+
+    def _video_bitrate(self) -> float:
+        if not isinstance(self._pipe, PacedPipe):
+            return math.inf
+        sent = [
+            transceiver.kind
+            for transceiver in self.getTransceivers()
+            if transceiver.direction in {"sendrecv", "sendonly"}
+        ]
+        audio, video = sent.count("audio"), sent.count("video")
+        return video_bitrate(self._pipe.bitrate, audio, video)
 
     def _make_transport(self) -> PipeDtlsTransport:
         gatherer = PipeGatherer(self._connection)

@@ -43,7 +43,7 @@ from psp.client.identities.identity import Identity
 from psp.client.lookups.lookup import LookupResult, PresenceState
 from psp.client.network import ClientNetwork
 from psp.crypto.session import CallerSigner, SessionKeys, SessionResponder
-from psp.endpoint.session import Session
+from psp.endpoint.session import Session, SessionConfig
 from psp.errors import PspError
 from psp.ids import COOKIE_SIZE, Cookie, NodeId, UserId
 from psp.netdoc.contact_card import ContactCard
@@ -87,6 +87,7 @@ class Calls:
         contact_of: ContactOf = no_contacts,
         missed: MissedCalls | None = None,
         gate: GateConfig | None = None,
+        session: SessionConfig | None = None,
     ) -> None:
         """Be ready for calls.
 
@@ -98,6 +99,7 @@ class Calls:
             contact_of: Tells whose ticket key an id names.
             missed: Where missed calls are kept; None for memory only.
             gate: Limits on incoming calls.
+            session: How sessions send.
         """
         self.on_step: Callable[[str], None] = lambda _: None
         self.on_work: WorkListener = lambda _effort, _part: None
@@ -116,6 +118,7 @@ class Calls:
             gate=gate,
         )
         self._contact_of = contact_of
+        self._session_config = session
         self._sessions: set[ClientSession] = set()
         self._answered: deque[float] = deque(maxlen=ANSWERS_PER_MINUTE)
 
@@ -311,7 +314,7 @@ class Calls:
     ) -> EstablishedCall:
         session = ClientSession(
             self._network,
-            Session(keys, self._network.now()),
+            Session(keys, self._network.now(), self._session_config),
             peer=peer,
             is_caller=point is not None,
         )

@@ -10,6 +10,7 @@ from aiortc.exceptions import InvalidStateError
 from aiortc.mediastreams import MediaStreamError
 
 from psp.errors import LocalProtocolError, RemoteProtocolError
+from psp.media.bitrate import video_bitrate
 from psp.media.config import MediaConfig
 from psp.media.ice import PipeConnection
 from psp.media.peer_connection import PipePeerConnection
@@ -313,3 +314,16 @@ async def test_ntp_clock_in_descriptions_and_reports_is_not_ours_nor_shared():
     assert abs(reported - origins[0]) < 5
     await caller.close()
     await callee.close()
+
+
+async def test_video_keeps_to_what_a_paced_pipe_bears_beside_audio():
+    near, _ = MemoryPipe.pair()
+    near.bitrate = 2_000_000
+    connection = PipePeerConnection(near, QUICK)
+    audio = connection.addTrack(ToneTrack())
+    video = connection.addTrack(PatternTrack())
+
+    limit = video._limit()
+
+    assert limit == video_bitrate(2_000_000, audio=1, video=1) == audio._limit()
+    await connection.close()

@@ -18,6 +18,7 @@ from psp.endpoint.session import (
     LegLost,
     LegMessageReceived,
     MessageReceived,
+    RoomMade,
     Session,
     SessionClosed,
     SessionEvent,
@@ -70,17 +71,17 @@ def simulate(main):
     return run_simulation(run)
 
 
-def test_datagrams_go_to_the_listener_one_by_one():
+def test_datagrams_go_to_the_listener_one_by_one_and_early_ones_wait_for_it():
     async def main(network, session):
         heard: list[bytes] = []
-        network.tell(DatagramsReceived([b"nobody listens yet"]))
+        network.tell(DatagramsReceived([b"0"]))
         session.on_datagram(heard.append)
         network.tell(DatagramsReceived([b"1", b"2"]))
         session.send(b"3")
         assert network.touched == 1
         return heard
 
-    assert simulate(main) == [b"1", b"2"]
+    assert simulate(main) == [b"0", b"1", b"2"]
 
 
 def test_messages_wait_for_the_app_in_order_even_past_the_end():
@@ -145,3 +146,39 @@ def test_leg_events_go_to_who_keeps_the_legs():
         return events == [message, LegLost(1), SessionSilent()], session.live_legs
 
     assert simulate(main) == (True, [])
+
+
+def test_who_has_much_to_send_waits_for_room():
+    async def main(network, session):
+        room = await session.ready()
+        for _ in range(room):
+            session.send(b"x")
+        waiting = asyncio.create_task(session.ready())
+        await asyncio.sleep(1.0)
+        assert not waiting.done()
+        assert session.sending.queued == room
+        network.tell(RoomMade())  # of before; there is none left
+        await asyncio.sleep(1.0)
+        assert not waiting.done()
+
+        waiting.cancel()
+        return room, session.bitrate, session.sending.dropped
+
+    room, bitrate, dropped = simulate(main)
+    assert room >= 1
+    assert (bitrate, dropped) == (2_000_000, 0)
+
+
+def test_who_waits_for_room_learns_of_the_end():
+    async def main(network, session):
+        for _ in range(await session.ready()):
+            session.send(b"x")
+        waiting = asyncio.create_task(session.ready())
+        await asyncio.sleep(1.0)
+        session.close()
+        with pytest.raises(SessionClosedError):
+            await waiting
+        with pytest.raises(SessionClosedError):
+            await session.ready()
+
+    simulate(main)
