@@ -6,8 +6,9 @@ rig of one's own, also with its processes in network namespaces.
 """
 
 import time
+from collections import Counter
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from cli.bench.child import watch
 from cli.bench.path_end import EndUsage
@@ -113,17 +114,20 @@ def throughput(rig: PathRig, seconds: float, direction: Direction) -> dict[str, 
     """Send bulk one way over the rig's session, which must be connected.
 
     Returns:
-        Keys begin with the direction: ``_mb_s`` at the receiver, ``_loss``, and
+        Keys begin with the direction: ``_mb_s`` at the receiver, ``_loss`` of what was
+        sent while it was measured, ``_start_loss`` of what was sent before, and
         ``_cpu_s_per_gb_…`` of ``relay_1``, ``relay_2`` (the middle), ``relay_3``,
         ``client`` and ``server``.
     """
     rig.say(f"bulk {direction} for {seconds:.0f} s")
     with _Bulk(rig, rig.pair, direction) as bulk:
         watch(rig.children, min(_RAMP, seconds))
+        bulk.begin()
         before = _Snapshot.take(rig)
         watch(rig.children, seconds)
         after = _Snapshot.take(rig)
-    figures = after.since(before, direction) | {"loss": bulk.loss}
+    figures = after.since(before, direction)
+    figures |= {"loss": bulk.loss, "start_loss": bulk.start_loss}
     return {f"{direction}_{key}": value for key, value in figures.items()}
 
 
@@ -156,6 +160,7 @@ def voice(
     pair = rig.pair if beside == "same_session" else rig.other_pair()
     with _Bulk(rig, pair, "down") as bulk:
         watch(rig.children, min(_RAMP, seconds))
+        bulk.begin()
         trips = client.voice(seconds, rig.children)
     return voice_figures(beside, trips, base_ms) | {
         f"voice_{beside}_bulk_mb_s": bulk.mb_s,
@@ -206,21 +211,26 @@ class _Bulk:
     """Bulk that flows while the block lasts.
 
     Attributes:
-        loss: Afterwards: share of what was sent meanwhile and did not arrive.
-        mb_s: Afterwards: 1e6 bytes a second that arrived.
+        start_loss: Afterwards: share of what was sent before `begin` and did not arrive.
+        loss: Afterwards: the same of what was sent from then on.
+        mb_s: Afterwards: 1e6 bytes a second that arrived of it.
     """
 
     def __init__(self, rig: PathRig, pair: Pair, direction: Direction) -> None:
         self._rig = rig
         self._sender = pair.sender(direction)
         self._receiver = pair.receiver(direction)
-        self.loss = self.mb_s = 0.0
+        self.start_loss = self.loss = self.mb_s = 0.0
 
     def __enter__(self) -> Self:
+        self._start = self._phase = cast("int", self._sender.call("start_bulk"))
         self._began = time.monotonic()
-        self._before = self._counts()
-        self._sender.call("start_bulk")
         return self
+
+    def begin(self) -> None:
+        """Let what is sent from now on count."""
+        self._phase = cast("int", self._sender.call("next_phase"))
+        self._began = time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
@@ -228,22 +238,20 @@ class _Bulk:
         self._sender.call("stop_bulk")
         lasted = time.monotonic() - self._began
         sent, received = self._drained()
+        self.start_loss = 1 - ratio(received[self._start], sent[self._start])
+        self.loss = 1 - ratio(received[self._phase], sent[self._phase])
         size = self._receiver.usage().bulk.size
-        self.loss = ratio(sent - received, sent)
-        self.mb_s = received * size / lasted / 1e6
+        self.mb_s = received[self._phase] * size / lasted / 1e6
 
-    def _drained(self) -> tuple[int, int]:
-        """Return what was sent and received meanwhile, once nothing more arrives."""
+    def _drained(self) -> tuple[Counter[int], Counter[int]]:
+        """Return what was sent and received by phase, once nothing more arrives."""
+        sent = self._sender.usage().bulk.sent
         give_up = time.monotonic() + _DRAIN
         while True:
-            (sent, received), (had_sent, had) = self._counts(), self._before
-            sent, received = sent - had_sent, received - had
-            if received >= sent or time.monotonic() >= give_up:
+            received = self._receiver.usage().bulk.received
+            if received[self._phase] >= sent[self._phase] or time.monotonic() > give_up:
                 return sent, received
             watch(self._rig.children, 0.1)
-
-    def _counts(self) -> tuple[int, int]:
-        return self._sender.usage().bulk.sent, self._receiver.usage().bulk.received
 
 
 @dataclass(frozen=True, slots=True)

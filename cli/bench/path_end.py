@@ -7,6 +7,7 @@ keys come from the benchmark, which has both ends in hand.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -54,7 +55,7 @@ class EndUsage:
     Attributes:
         cpu: Seconds, user and system.
         resident: Bytes of memory.
-        bulk: What went over its session; zeros without one.
+        bulk: What went over its session; nothing without one.
         kernel_drops: Lost at its own socket, trains in and datagrams out.
         sending: How its session sends now; None without one.
     """
@@ -174,9 +175,13 @@ class PathEnd:
         for circuit, session_keys in zip(reversed(self._kept), keys, strict=False):
             self._open_session(circuit, session_keys, is_caller=False)
 
-    async def start_bulk(self) -> None:
-        """Send bulk over the first session until told to stop."""
-        self._sessions[0].start_bulk()
+    async def start_bulk(self) -> int:
+        """Send bulk over the first session until told to stop; return the phase."""
+        return self._sessions[0].start_bulk()
+
+    async def next_phase(self) -> int:
+        """Count what is sent from now on apart; return the number of this phase."""
+        return self._sessions[0].next_phase()
 
     async def stop_bulk(self) -> None:
         """Send no more."""
@@ -198,7 +203,7 @@ class PathEnd:
 
     async def usage(self) -> EndUsage:
         """Return what this process used."""
-        bulk, sending = Counts(time.monotonic(), 0, 0), None
+        bulk, sending = Counts(time.monotonic(), Counter(), Counter()), None
         if self._sessions:
             bulk, sending = self._sessions[0].counts(), self._sessions[0].sending
         drops = self._udp.stats.kernel_drops + self._udp.stats.dropped_full

@@ -5,13 +5,14 @@
     voice   50 packets of 160 bytes a second; the other end sends each back
     bulk    full datagrams as fast as the session takes them, one way; counted there
 
-Every datagram begins with what it is and its number. A voice packet's round trip begins
-when the packet is *due*, so that an end too busy to send it in time is not forgiven.
+A voice packet's round trip begins when the packet is *due*, so that an end too busy to
+send it in time is not forgiven.
 """
 
 import asyncio
 import struct
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ _VOICE_SIZE = 160
 LATEST = 1.0
 """Seconds after the last voice packet that its echo may still come."""
 
-_HEAD = struct.Struct("!cI")
+_HEAD = struct.Struct("!cBI")
+"""What it is, the phase of bulk, the number of voice."""
 _VOICE, _ECHO, _BULK = b"V", b"E", b"B"
 
 
@@ -36,20 +38,20 @@ class Counts:
 
     Attributes:
         time: When this was counted, seconds of the machine's monotonic clock.
-        sent: Datagrams.
-        received: Datagrams; a session delivers none twice.
+        sent: Datagrams by phase.
+        received: Datagrams by the sender's phase; a session delivers none twice.
         size: Bytes of each.
     """
 
     time: float
-    sent: int
-    received: int
+    sent: Counter[int]
+    received: Counter[int]
     size: int = PIPE_MTU
 
     @property
     def received_bytes(self) -> int:
         """Application payload that came."""
-        return self.received * self.size
+        return self.received.total() * self.size
 
 
 class Traffic:
@@ -61,13 +63,15 @@ class Traffic:
         self._first_due = 0.0
         self._missing = 0
         self._all_back = asyncio.Event()
-        self._sent = self._received = 0
+        self._phase = 0
+        self._sent: Counter[int] = Counter()
+        self._received: Counter[int] = Counter()
         self._bulk: asyncio.Task[None] | None = None
         session.on_datagram(self._receive)
 
     def counts(self) -> Counts:
         """Return what was sent and received of bulk."""
-        return Counts(time.monotonic(), self._sent, self._received)
+        return Counts(time.monotonic(), self._sent.copy(), self._received.copy())
 
     @property
     def sending(self) -> SendingView:
@@ -88,15 +92,22 @@ class Traffic:
         for number in range(len(self._trips)):
             due = self._first_due + number / VOICE_PER_SECOND
             await asyncio.sleep(due - loop.time())
+            voice = _HEAD.pack(_VOICE, 0, number).ljust(_VOICE_SIZE, b"\0")
             with suppress(ConnectionError):
-                self._send(_VOICE, number, _VOICE_SIZE, Kind.AUDIO)
+                self._session.send(voice, Kind.AUDIO)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._all_back.wait(), LATEST)
         return self._trips
 
-    def start_bulk(self) -> None:
-        """Begin to send; ends with the session."""
+    def start_bulk(self) -> int:
+        """Begin to send, until the session ends; return the number of this phase."""
         self._bulk = asyncio.create_task(self._send_bulk())
+        return self.next_phase()
+
+    def next_phase(self) -> int:
+        """Count what is sent from now on apart; return the number of this phase."""
+        self._phase += 1
+        return self._phase
 
     def stop_bulk(self) -> None:
         """Send no more."""
@@ -105,23 +116,23 @@ class Traffic:
             self._bulk = None
 
     async def _send_bulk(self) -> None:
+        send = self._session.send
+        filling = bytes(PIPE_MTU - _HEAD.size)
         with suppress(SessionClosedError):
             while True:
-                for _ in range(await self._session.ready()):
-                    self._send(_BULK, self._sent, PIPE_MTU)
-                    self._sent += 1
+                phase = self._phase
+                room = await self._session.ready()
+                datagram = _HEAD.pack(_BULK, phase, 0) + filling
+                for _ in range(room):
+                    send(datagram)
+                self._sent[phase] += room
                 # With room left `ready` does not wait; the socket must get its turn.
                 await asyncio.sleep(0)
 
-    def _send(
-        self, what: bytes, number: int, size: int, kind: Kind = Kind.PASS
-    ) -> None:
-        self._session.send(_HEAD.pack(what, number).ljust(size, b"\0"), kind)
-
     def _receive(self, datagram: bytes) -> None:
-        what, number = _HEAD.unpack_from(datagram)
+        what, phase, number = _HEAD.unpack_from(datagram)
         if what == _BULK:
-            self._received += 1
+            self._received[phase] += 1
         elif what == _VOICE:
             self._session.send(_ECHO + datagram[1:], Kind.AUDIO)
         elif what == _ECHO and self._trips[number] is None:
