@@ -22,7 +22,7 @@ from cli.bench.call_media import (
     play,
 )
 from cli.bench.call_network import CallNetwork, CallPlaces
-from cli.bench.call_user import CALLED_WITHIN, MEDIA_WITHIN, Heard, SetUp
+from cli.bench.call_user import CALLED_WITHIN, MEDIA_WITHIN, Called, Heard, SetUp
 from cli.bench.child import ChildError, answers, watch
 
 Say = Callable[[str], None]
@@ -31,8 +31,8 @@ Figures = dict[str, float]
 _PATIENCE = CALLED_WITHIN + MEDIA_WITHIN + 60.0
 _BETWEEN_CALLS = 1.0
 """Seconds in which the circuits of the last call are closed and others made ready."""
-_SETTLES = 3.0
-"""Seconds of video before the minute that is measured."""
+_SETTLES = 10.0
+"""Seconds in which the sender finds out what the path bears, before what is measured."""
 
 GOALS = {
     "open_ms_p50": "≤ 1,400 on a path of 40 ms links",
@@ -135,10 +135,11 @@ def _call(network: CallNetwork, card: str, bitrate: float) -> dict[str, float]:
             failed = failed or error
     if failed is not None:
         raise failed
-    (looked, began, caller) = cast("tuple[float, float, SetUp]", said[0])
-    callee = cast("SetUp", said[1])
+    called, callee = cast("Called", said[0]), cast("SetUp", said[1])
+    caller, began = called.set_up, called.began
     return {
-        "lookup": began - looked,
+        "lookup": began - called.looked,
+        **{step: when - began for step, when in called.steps.items()},
         "caller_open": caller.opened - began,
         "open": max(caller.opened, callee.opened) - began,
         "caller_connected": caller.connected - began,
@@ -172,7 +173,13 @@ def _long_call(
 
 
 def _judge(name: str, heard: Heard, amount: Amount) -> Figures:
-    """Return what one end saw and heard."""
+    """Return what one end saw and heard.
+
+    Raises:
+        ChildError: If it was nothing.
+    """
+    if not heard.video or not heard.audio:
+        raise ChildError(f"nothing came to the {name}: {heard.counters}")
     playout = play(heard.video, amount.buffer)
     delays = [(each.came - each.sent) * 1_000 for each in heard.video]
     voice = [(each.came - each.sent) * 1_000 for each in heard.audio]

@@ -22,6 +22,8 @@ from psp.media.encoded import EncodedPacket
 FRAME_RATE = 30
 PACKET_RATE = 50
 AUDIO_BYTES = 120
+TOO_LATE = 0.1
+"""Seconds after which a frame is left out rather than sent."""
 KEY_FRAME_FACTOR = 5
 """How much larger than the others a key frame is; the first is one, and those that the
 far end asks for."""
@@ -55,6 +57,9 @@ class MeasuredTrack(MediaStreamTrack):
     Attributes:
         sent: Frames handed over.
         octets: Their bytes.
+        key_frames_wanted: Tells how many key frames the far end has asked for.
+        limit: Tells the bits per second that video may have at present; it has less
+            then, as an encoder would.
     """
 
     def __init__(self, kind: str, bitrate: float = 0.0) -> None:
@@ -63,8 +68,10 @@ class MeasuredTrack(MediaStreamTrack):
         self.sent = 0
         self.octets = 0
         self.key_frames_wanted: Callable[[], int] = lambda: 0
-        self._bytes = bitrate / 8 / FRAME_RATE
+        self.limit: Callable[[], float] = lambda: bitrate
+        self._bitrate = bitrate
         self._start: float | None = None
+        self._number = 0
         self._key_frames = -1
 
     async def recv(self) -> EncodedPacket:
@@ -77,28 +84,32 @@ class MeasuredTrack(MediaStreamTrack):
         now = time.monotonic()
         if self._start is None:
             self._start = now
-        await asyncio.sleep(max(0.0, self._start + self.sent / rate - now))
+        # A camera does not catch up: what is too late is left out.
+        self._number = max(self._number, int((now - TOO_LATE - self._start) * rate))
+        await asyncio.sleep(max(0.0, self._start + self._number / rate - now))
         if self.readyState != "live":
             raise MediaStreamError
         data = self._next_frame()
         packet = av.Packet(data)
-        packet.pts = packet.dts = self.sent * _CLOCKS[self.kind] // rate
+        packet.pts = packet.dts = self._number * _CLOCKS[self.kind] // rate
         packet.time_base = Fraction(1, _CLOCKS[self.kind])
+        self._number += 1
         self.sent += 1
         self.octets += len(data)
         return packet
 
     def _next_frame(self) -> bytes:
-        stamp = _STAMP.pack(self.sent, time.monotonic())
+        stamp = _STAMP.pack(self._number, time.monotonic())
         if self.kind == "audio":
             return stamp.ljust(AUDIO_BYTES, b"\0")
         wanted = self.key_frames_wanted()
         is_key, self._key_frames = wanted != self._key_frames, wanted
-        size = self._bytes * _SIZES[self.sent % len(_SIZES)]
+        mean = min(self._bitrate, self.limit()) / 8 / FRAME_RATE
+        size = mean * _SIZES[self._number % len(_SIZES)]
         if is_key:
-            size = self._bytes * KEY_FRAME_FACTOR
+            size = mean * KEY_FRAME_FACTOR
         frame = (_KEY_TAG if is_key else _DELTA_TAG) + stamp
-        return frame.ljust(int(size), bytes([self.sent & 0xFF]))
+        return frame.ljust(int(size), bytes([self._number & 0xFF]))
 
 
 class Receiving:

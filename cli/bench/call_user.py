@@ -16,6 +16,7 @@ from psp.client.api import Client, connect
 from psp.client.calls.established import EstablishedCall
 from psp.client.config import ClientConfig
 from psp.errors import PspError
+from psp.media.bitrate import video_bitrate
 from psp.media.config import MediaConfig
 from psp.media.peer_connection import PipePeerConnection
 from psp.media.sender import PipeSender
@@ -24,6 +25,8 @@ from psp.units import Seconds
 
 MEDIA_WITHIN = 15.0
 """Seconds from an open session to the first frame; else the call counts as failed."""
+WARM_WITHIN = 60.0
+"""Seconds until the circuits stand ready."""
 CALLED_WITHIN = 20.0
 """Seconds that the callee waits for a call."""
 
@@ -49,6 +52,23 @@ class SetUp:
     first_video: float
     first_audio: float
     round_trip: float
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """How a call came about; seconds of the monotonic clock.
+
+    Attributes:
+        looked: When the look-up began.
+        began: When the call itself began.
+        steps: When each step had been done that a client speaks of.
+        set_up: The rest, at the caller.
+    """
+
+    looked: float
+    began: float
+    steps: dict[str, float]
+    set_up: SetUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +128,8 @@ class _Call:
                 if each.mimeType.lower() in {"video/vp8", "video/rtx"}
             ]
         )
+        session = self.session
+        self.video.limit = lambda: video_bitrate(session.bitrate, audio=1, video=1)
         if isinstance(sender, PipeSender):
             statistics = sender.statistics
             self.video.key_frames_wanted = lambda: statistics.key_frames_forced
@@ -162,11 +184,15 @@ class _User:
     async def warm_up(self) -> None:
         """Wait until the circuits that are kept ready are ready."""
         spares = self._client._parts.spares  # noqa: SLF001 - apps have no use for them
-        async with asyncio.timeout(MEDIA_WITHIN):
+        async with asyncio.timeout(WARM_WITHIN):
             await spares.wait_until_ready()
 
-    async def call(self, card: str, bitrate: float) -> tuple[float, float, SetUp]:
-        """Look up and call; return when each began and how the call went on."""
+    async def call(self, card: str, bitrate: float) -> Called:
+        """Look up and call."""
+        steps: dict[str, float] = {}
+        self._client.on_call_step(
+            lambda step: steps.setdefault(step.replace(" ", "_"), time.monotonic())
+        )
         whom = ContactCard.decode(card)
         looked = time.monotonic()
         found = await self._client.lookup(whom)
@@ -179,7 +205,7 @@ class _User:
         here.session.send_message(_packed(connection.localDescription))
         answer = _unpacked(await here.session.receive_message())
         await connection.setRemoteDescription(answer)
-        return looked, began, await here.first_media()
+        return Called(looked, began, steps, await here.first_media())
 
     async def answer(self, bitrate: float) -> SetUp:
         """Take the next call at once."""
@@ -241,6 +267,8 @@ class _User:
             "key_frames_asked": video.key_frame_requests,
             "retransmitted": sender.retransmitted,
             "round_trip": call.session.round_trip,
+            "bitrate": call.session.bitrate,
+            "session_dropped": call.session.sending.dropped,
             "hops": len(call.legs.legs[min(call.legs.legs)].path),
         }
 
