@@ -8,7 +8,7 @@ rig of one's own, also with its processes in network namespaces.
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal, Self, cast
+from typing import Literal, Self
 
 from cli.bench.child import watch
 from cli.bench.path_end import EndUsage
@@ -24,6 +24,9 @@ Beside = Literal["idle", "same_session", "other_session", "flood"]
 """What goes on while voice is measured: bulk that flows down over the same session or
 over that of two others through the same relays; or one of these sends as fast as it can
 and heeds nothing, as whoever means harm would."""
+
+SESSIONS = 8
+"""At once, for what many circuits cost; as many as are measured of Tor."""
 
 _RAMP = 2.0
 """Seconds that bulk runs before it is measured; no longer than it is measured."""
@@ -86,9 +89,9 @@ def run(
     figures = {} if figures is None else figures
     with PathRig(places, say) as rig:
         figures |= build(rig, amount.circuits)
-        rig.connect(rig.pair)
-        for direction in ("up", "down"):
-            figures |= throughput(rig, amount.bulk_seconds, direction)
+        figures |= throughput(rig, amount.bulk_seconds, "up")
+        figures |= throughput(rig, amount.bulk_seconds, "down")
+        figures |= throughput(rig, amount.bulk_seconds, "down", SESSIONS)
         figures |= voice(rig, amount.voice_seconds, "idle", None)
         base = figures["voice_idle_p50_ms"]
         for beside in ("same_session", "other_session", "flood"):
@@ -110,17 +113,21 @@ def build(rig: PathRig, circuits: int) -> dict[str, float]:
     return build_figures(times[1:])
 
 
-def throughput(rig: PathRig, seconds: float, direction: Direction) -> dict[str, float]:
-    """Send bulk one way over the rig's session, which must be connected.
+def throughput(
+    rig: PathRig, seconds: float, direction: Direction, sessions: int = 1
+) -> dict[str, float]:
+    """Send bulk one way over one session or several at once, opened as needed.
 
     Returns:
-        Keys begin with the direction: ``_mb_s`` at the receiver, ``_loss`` of what was
+        Keys begin with the direction, and with more than one session
+        ``{direction}_{sessions}_sessions``: ``_mb_s`` at the receiver, ``_loss`` of what was
         sent while it was measured, ``_start_loss`` of what was sent before, and
         ``_cpu_s_per_gb_…`` of ``relay_1``, ``relay_2`` (the middle), ``relay_3``,
         ``client`` and ``server``.
     """
-    rig.say(f"bulk {direction} for {seconds:.0f} s")
-    with _Bulk(rig, rig.pair, direction) as bulk:
+    rig.say(f"bulk {direction} for {seconds:.0f} s, sessions: {sessions}")
+    rig.connect(rig.pair, sessions)
+    with _Bulk(rig, rig.pair, direction, sessions) as bulk:
         watch(rig.children, min(_RAMP, seconds))
         bulk.begin()
         before = _Snapshot.take(rig)
@@ -128,7 +135,8 @@ def throughput(rig: PathRig, seconds: float, direction: Direction) -> dict[str, 
         after = _Snapshot.take(rig)
     figures = after.since(before, direction)
     figures |= {"loss": bulk.loss, "start_loss": bulk.start_loss}
-    return {f"{direction}_{key}": value for key, value in figures.items()}
+    name = direction if sessions == 1 else f"{direction}_{sessions}_sessions"
+    return {f"{name}_{key}": value for key, value in figures.items()}
 
 
 def voice(
@@ -137,7 +145,7 @@ def voice(
     """Send voice over the rig's session, and bulk ``beside`` it.
 
     Args:
-        rig: Its two ends must be connected.
+        rig: Gets a session if it has none.
         seconds: How long.
         beside: Where bulk flows meanwhile.
         base_ms: The idle path's p50 in the same run; None if this is it.
@@ -146,6 +154,7 @@ def voice(
         See `voice_figures`; and ``voice_{beside}_bulk_mb_s`` and ``_bulk_loss`` where
         there is bulk.
     """
+    rig.connect(rig.pair)
     rig.say(f"voice for {seconds:.0f} s, {beside.replace('_', ' ')}")
     client = rig.pair.client
     if beside == "idle":
@@ -216,20 +225,25 @@ class _Bulk:
         mb_s: Afterwards: 1e6 bytes a second that arrived of it.
     """
 
-    def __init__(self, rig: PathRig, pair: Pair, direction: Direction) -> None:
+    def __init__(
+        self, rig: PathRig, pair: Pair, direction: Direction, sessions: int = 1
+    ) -> None:
         self._rig = rig
+        self._sessions = sessions
         self._sender = pair.sender(direction)
         self._receiver = pair.receiver(direction)
         self.start_loss = self.loss = self.mb_s = 0.0
 
     def __enter__(self) -> Self:
-        self._start = self._phase = cast("int", self._sender.call("start_bulk"))
+        self._start = self._phase = self._rig.next_phase()
+        self._sender.call("start_bulk", self._start, self._sessions)
         self._began = time.monotonic()
         return self
 
     def begin(self) -> None:
         """Let what is sent from now on count."""
-        self._phase = cast("int", self._sender.call("next_phase"))
+        self._phase = self._rig.next_phase()
+        self._sender.call("set_phase", self._phase)
         self._began = time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

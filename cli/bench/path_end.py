@@ -55,9 +55,9 @@ class EndUsage:
     Attributes:
         cpu: Seconds, user and system.
         resident: Bytes of memory.
-        bulk: What went over its session; nothing without one.
+        bulk: What went over its sessions.
         kernel_drops: Lost at its own socket, trains in and datagrams out.
-        sending: How its session sends now; None without one.
+        sending: How its first session sends now; None without one.
     """
 
     cpu: float
@@ -175,17 +175,20 @@ class PathEnd:
         for circuit, session_keys in zip(reversed(self._kept), keys, strict=False):
             self._open_session(circuit, session_keys, is_caller=False)
 
-    async def start_bulk(self) -> int:
-        """Send bulk over the first session until told to stop; return the phase."""
-        return self._sessions[0].start_bulk()
+    async def start_bulk(self, phase: int, sessions: int) -> None:
+        """Send bulk over the first sessions until told to stop."""
+        for traffic in self._sessions[:sessions]:
+            traffic.start_bulk(phase)
 
-    async def next_phase(self) -> int:
-        """Count what is sent from now on apart; return the number of this phase."""
-        return self._sessions[0].next_phase()
+    async def set_phase(self, phase: int) -> None:
+        """Count what is sent from now on apart."""
+        for traffic in self._sessions:
+            traffic.phase = phase
 
     async def stop_bulk(self) -> None:
         """Send no more."""
-        self._sessions[0].stop_bulk()
+        for traffic in self._sessions:
+            traffic.stop_bulk()
 
     async def start_flood(self) -> None:
         """Send blocks over the first session's circuit without heeding anything."""
@@ -203,9 +206,11 @@ class PathEnd:
 
     async def usage(self) -> EndUsage:
         """Return what this process used."""
-        bulk, sending = Counts(time.monotonic(), Counter(), Counter()), None
-        if self._sessions:
-            bulk, sending = self._sessions[0].counts(), self._sessions[0].sending
+        bulk = Counts(time.monotonic(), Counter(), Counter())
+        for traffic in self._sessions:
+            bulk.sent.update(traffic.sent)
+            bulk.received.update(traffic.received)
+        sending = self._sessions[0].sending if self._sessions else None
         drops = self._udp.stats.kernel_drops + self._udp.stats.dropped_full
         return EndUsage(cpu_seconds(), resident_bytes(), bulk, drops, sending)
 

@@ -42,12 +42,13 @@ class Places:
     other_server: Place = LOOPBACK
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pair:
-    """Two ends that have a session with each other."""
+    """Two ends, and how many sessions they have with each other."""
 
     client: EndProcess
     server: EndProcess
+    sessions: int = 0
 
     def sender(self, direction: str) -> EndProcess:
         """Return who sends: the client ``up``, the server ``down``."""
@@ -74,6 +75,7 @@ class PathRig:
         self._places = places
         self._entropy = SystemEntropy()
         self._other: Pair | None = None
+        self._phase = 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -97,12 +99,13 @@ class PathRig:
         """The client's path."""
         return [relay.node for relay in self.relays]
 
-    def connect(self, pair: Pair) -> None:
-        """Open a session between two ends that have none yet."""
-        cookie = Cookie(self._entropy.token(COOKIE_SIZE))
-        pair.client.call("meet", self.path, RelayCommand.ESTABLISH, cookie)
-        pair.server.call("meet", self.path[-1:], RelayCommand.JOIN, cookie)
-        self._open_sessions(pair, 1)
+    def connect(self, pair: Pair, sessions: int = 1) -> None:
+        """See that two ends have so many sessions, each over circuits of its own."""
+        while pair.sessions < sessions:
+            cookie = Cookie(self._entropy.token(COOKIE_SIZE))
+            pair.client.call("meet", self.path, RelayCommand.ESTABLISH, cookie)
+            pair.server.call("meet", self.path[-1:], RelayCommand.JOIN, cookie)
+            self._open_sessions(pair, 1)
 
     def connect_kept(self, pair: Pair, count: int) -> None:
         """Open sessions over as many idle circuits of both ends."""
@@ -110,6 +113,11 @@ class PathRig:
         pair.client.call("meet_kept", RelayCommand.ESTABLISH, cookies, within=120.0)
         pair.server.call("meet_kept", RelayCommand.JOIN, cookies, within=120.0)
         self._open_sessions(pair, count)
+
+    def next_phase(self) -> int:
+        """Return a number for a new phase of bulk."""
+        self._phase = (self._phase + 1) % 256
+        return self._phase
 
     def other_pair(self) -> Pair:
         """Return another client and another server, with a session of their own."""
@@ -148,6 +156,7 @@ class PathRig:
         callers, callees = zip(*keys, strict=True)
         pair.client.call("call", callers)
         pair.server.call("accept", callees)
+        pair.sessions += count
 
     def _session_keys(self) -> tuple[SessionKeys, SessionKeys]:
         """Return the caller's and the callee's."""

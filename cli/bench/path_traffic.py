@@ -55,7 +55,13 @@ class Counts:
 
 
 class Traffic:
-    """One end's traffic over one session."""
+    """One end's traffic over one session.
+
+    Attributes:
+        phase: What bulk is sent in, 0 … 255; its receiver counts by it.
+        sent: Datagrams of bulk by phase.
+        received: Datagrams of bulk by the sender's phase.
+    """
 
     def __init__(self, session: ClientSession) -> None:
         self._session = session
@@ -63,15 +69,11 @@ class Traffic:
         self._first_due = 0.0
         self._missing = 0
         self._all_back = asyncio.Event()
-        self._phase = 0
-        self._sent: Counter[int] = Counter()
-        self._received: Counter[int] = Counter()
+        self.phase = 0
+        self.sent: Counter[int] = Counter()
+        self.received: Counter[int] = Counter()
         self._bulk: asyncio.Task[None] | None = None
         session.on_datagram(self._receive)
-
-    def counts(self) -> Counts:
-        """Return what was sent and received of bulk."""
-        return Counts(time.monotonic(), self._sent.copy(), self._received.copy())
 
     @property
     def sending(self) -> SendingView:
@@ -99,15 +101,10 @@ class Traffic:
             await asyncio.wait_for(self._all_back.wait(), LATEST)
         return self._trips
 
-    def start_bulk(self) -> int:
-        """Begin to send, until the session ends; return the number of this phase."""
+    def start_bulk(self, phase: int) -> None:
+        """Begin to send, until told to stop or the session ends."""
+        self.phase = phase
         self._bulk = asyncio.create_task(self._send_bulk())
-        return self.next_phase()
-
-    def next_phase(self) -> int:
-        """Count what is sent from now on apart; return the number of this phase."""
-        self._phase += 1
-        return self._phase
 
     def stop_bulk(self) -> None:
         """Send no more."""
@@ -120,19 +117,19 @@ class Traffic:
         filling = bytes(PIPE_MTU - _HEAD.size)
         with suppress(SessionClosedError):
             while True:
-                phase = self._phase
+                phase = self.phase
                 room = await self._session.ready()
                 datagram = _HEAD.pack(_BULK, phase, 0) + filling
                 for _ in range(room):
                     send(datagram)
-                self._sent[phase] += room
+                self.sent[phase] += room
                 # With room left `ready` does not wait; the socket must get its turn.
                 await asyncio.sleep(0)
 
     def _receive(self, datagram: bytes) -> None:
         what, phase, number = _HEAD.unpack_from(datagram)
         if what == _BULK:
-            self._received[phase] += 1
+            self.received[phase] += 1
         elif what == _VOICE:
             self._session.send(_ECHO + datagram[1:], Kind.AUDIO)
         elif what == _ECHO and self._trips[number] is None:

@@ -29,15 +29,15 @@ def test_every_figure_of_a_path_is_measured():
     assert figures["build_circuits"] == 3
     assert figures["build_failures"] == 0
     assert 0 < figures["build_ms_p50"] <= figures["build_ms_p95"]
-    for direction in ("up", "down"):
+    for direction in ("up", "down", "down_8_sessions"):
         assert figures[f"{direction}_mb_s"] > 0
-        assert figures[f"{direction}_loss"] < 0.5
+        assert 0 <= figures[f"{direction}_loss"] < 1
         for name in ("relay_1", "relay_2", "relay_3", "client", "server"):
             assert figures[f"{direction}_cpu_s_per_gb_{name}"] > 0
     for beside in ("idle", "same_session", "other_session", "flood"):
         assert figures[f"voice_{beside}_packets"] == 30
     for beside in ("idle", "same_session", "other_session"):
-        assert figures[f"voice_{beside}_loss"] < 0.5
+        assert 0 <= figures[f"voice_{beside}_loss"] < 1
         assert (
             0 < figures[f"voice_{beside}_p50_ms"] <= figures[f"voice_{beside}_p99_ms"]
         )
