@@ -190,9 +190,11 @@ class _User:
     async def call(self, card: str, bitrate: float) -> Called:
         """Look up and call."""
         steps: dict[str, float] = {}
-        self._client.on_call_step(
-            lambda step: steps.setdefault(step.replace(" ", "_"), time.monotonic())
-        )
+
+        def note(step: str) -> None:
+            steps.setdefault(step.replace(" ", "_"), time.monotonic())
+
+        self._client.on_call_step(note)
         whom = ContactCard.decode(card)
         looked = time.monotonic()
         found = await self._client.lookup(whom)

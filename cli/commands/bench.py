@@ -1,17 +1,16 @@
 """psp bench: measure, as ratios of one run."""
 
 import math
-import os
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.commands.bench_all import run_all
+from cli.commands.bench_call import call
+from cli.commands.bench_checkout import run_from_checkout
 from cli.output import err, print_json, print_table
 from psp.errors import PspError
 
@@ -21,6 +20,7 @@ app = typer.Typer(
 )
 
 app.command("all")(run_all)
+app.command()(call)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -81,18 +81,10 @@ def peers(
     json_output: Json = False,
 ) -> None:
     """PSP beside tor and py-ipv8, where installed: ratios of one run."""
-    root = Path(__file__).parents[2]
-    if not (root / "tests/bench/peers").is_dir():
-        raise PspError(
-            "psp bench peers is part of the project's tests, not of the installed "
-            "program: run it in a checkout, after make peers"
-        )
-    options = {"--quick": quick, "--wan": wan, "--json": json_output}
-    chosen = [option for option, is_on in options.items() if is_on]
-    os.chdir(root)
-    # In its place: Ctrl-C and its exit code are the comparison's own.
-    os.execv(  # noqa: S606 - no shell is wanted
-        sys.executable, [sys.executable, "-m", "tests.bench.peers", *chosen]
+    run_from_checkout(
+        "tests.bench.peers",
+        {"--quick": quick, "--wan": wan, "--json": json_output},
+        what="psp bench peers",
     )
 
 

@@ -1,18 +1,18 @@
-"""Calls as `psp bench call` makes them, in namespaces with 40 ms and 1 % loss between.
+"""Calls in namespaces with 40 ms and 1 % loss between: psp bench call --wan runs it.
 
 ::
 
-    python -m tests.bench.wan_call [--quick]
-
-The figures are printed as JSON on standard output, whatever ends the run.
+    python -m tests.bench.wan_call [--quick] [--json]
 """
 
 import argparse
-import json
+import signal
 import sys
 
-from cli.bench.call import FULL, QUICK, Figures, run
 from cli.bench.call_network import RELAYS, CallPlaces
+from cli.commands.bench_call import measure
+from cli.exit_codes import ExitCode
+from cli.output import err, print_error
 from psp.errors import PspError
 from tests.bench.net.network import Impairment, Network, NotPossibleError
 
@@ -21,10 +21,12 @@ SEED = 5
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter calls")
-    amount = QUICK if parser.parse_args().quick else FULL
-    figures: Figures = {}
+    """Measure; return the exit code."""
+    parser = argparse.ArgumentParser(prog="psp bench call --wan", description=__doc__)
+    for option in ("--json", "--quick"):
+        parser.add_argument(option, action="store_true")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     relays = [f"relay-{number}" for number in range(RELAYS)]
     try:
         with Network([*relays, "caller", "callee"], LINK, seed=SEED) as network:
@@ -33,21 +35,16 @@ def main() -> int:
                 network.place("caller"),
                 network.place("callee"),
             )
-            run(amount, places=places, say=say, figures=figures)
+            measure(places, quick=options.quick, json_output=options.json)
             counts = network.counts()
-            figures["link_loss"] = counts.lost / (counts.lost + counts.carried)
-            figures["switch_overrun"] = counts.overrun + counts.refused
-            figures["switch_cpu_s"] = network.cpu_seconds()
     except (NotPossibleError, PspError) as error:
-        say(f"error: {error}")
-        return 1
-    finally:
-        print(json.dumps(figures))  # noqa: T201
-    return 0
-
-
-def say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)  # noqa: T201
+        print_error(f"--wan: {error}")
+        return ExitCode.FAILED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    if counts.overrun or counts.refused:
+        err.print(f"the network between was overrun, so this says little: {counts}")
+    return ExitCode.OK
 
 
 if __name__ == "__main__":
