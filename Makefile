@@ -8,7 +8,7 @@ JOBS ?= 2
 ANVIL_VERSION := 1.7.1
 ANVIL := $(VENV)/node/.anvil-$(ANVIL_VERSION)
 
-.PHONY: venv python anvil browser peers demo test check bench clean
+.PHONY: venv python anvil browser network peers demo test check bench clean
 
 venv: $(STAMP)
 
@@ -62,13 +62,22 @@ $(PEERS): pyproject.toml constraints.txt | venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	touch $(PEERS)
 
+# What joins network namespaces by bad links (tests/bench/net): the same as for browser.
+network:
+	@missing=; command -v ip >/dev/null || missing="iproute2"; \
+	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || \
+	  echo "missing: $$missing; nothing is tested over bad links" >&2
+
 demo: venv
 	$(BIN)/psp demo
 
 # What waits for nothing runs on all cores; real processes and sockets run one by one, as
 # they time each other. Whole networks in virtual time run without coverage: tracing makes
 # them three times slower and shows no line that the other tests do not reach.
-test: venv anvil browser peers
+test: venv anvil browser network peers
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report= tests/unit psp relay presence discovery cli
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-append --cov-report= tests/chain
