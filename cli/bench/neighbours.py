@@ -22,6 +22,7 @@ from psp.runtime.udp import UdpSocket
 from psp.sansio import Address, Train
 from psp.units import Monotonic
 from psp.wire.cell import HEADER
+from psp.wire.network import Network
 from relay.config import RelayConfig
 
 
@@ -139,12 +140,12 @@ class Source:
         failures: Circuits that ended unbuilt, or later.
     """
 
-    def __init__(self, *, batched: bool = True) -> None:
+    def __init__(self, *, batched: bool = True, network: Network = NETWORK) -> None:
         self._entropy = SystemEntropy()
         self.udp = UdpSocket((HOST, 0), gso=batched, gro=batched)
         self.links = LinkMachine(
             LinkConfig(),
-            network=NETWORK,
+            network=network,
             entropy=self._entropy,
             identity=None,
             own_port=0,
@@ -157,6 +158,11 @@ class Source:
         self._link = LinkId(0)
         self._by_id: dict[int, OriginCircuit] = {}
         self._building: list[OriginCircuit] = []
+
+    @property
+    def link(self) -> LinkId:
+        """The link that its circuits run over."""
+        return self._link
 
     @property
     def is_building(self) -> bool:

@@ -34,6 +34,14 @@ def relay(*, json_output: Json = False) -> None:
 
 
 @app.command()
+def workers(*, json_output: Json = False) -> None:
+    """What a second worker adds to a relay: by the clock, and on cores of their own."""
+    from cli.bench.workers import run  # noqa: PLC0415 - starts processes
+
+    _print("psp bench workers", run(), json_output=json_output)
+
+
+@app.command()
 def circuit(*, json_output: Json = False) -> None:
     """Time to build three hops on loopback."""
     from cli.bench.circuit import run  # noqa: PLC0415 - starts processes

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cli.node_config import KeysConfig, ListenConfig, MetricsConfig, NodeConfig
+from cli.worker_shares import endpoints_for
 from discovery.epochs.config import EpochConfig
 from psp.client.config import ClientConfig, PathConfig
 from psp.client.identities.identity import ClientIdentity
@@ -114,6 +115,7 @@ def make_plan(
     unix_now: float,
     hosts: Sequence[str] | None = None,
     chain: ChainPlan | None = None,
+    workers: int = 1,
 ) -> NetworkPlan:
     """Make all keys and write all files.
 
@@ -127,6 +129,7 @@ def make_plan(
         hosts: The relays' numeric addresses; None for loopback.
         chain: Where the relays are to be registered; None for a network that has the
             partners' file alone. With a chain, the file is the fallback.
+        workers: Processes of each relay; they have the ports after its own.
     """
     partner = SigningKey.generate(entropy)
     identities = {name: ClientIdentity.generate(entropy, name) for name in users}
@@ -139,7 +142,12 @@ def make_plan(
         if chain is not None:
             operator = chain.operators[number]
         node, config = _make_relay(
-            relay_home(folder, number), endpoint, membership, operator, entropy
+            relay_home(folder, number),
+            endpoint,
+            membership,
+            operator,
+            entropy,
+            workers=workers,
         )
         if chain is not None:
             config = replace(config, epochs=_epochs(config.state_dir, chain))
@@ -221,6 +229,8 @@ def _make_relay(
     membership: MembershipConfig,
     operator: bytes,
     entropy: Entropy,
+    *,
+    workers: int,
 ) -> tuple[SignedNode, NodeConfig]:
     identity, onion = SigningKey.generate(entropy), x25519_generate(entropy)
     keys = KeysConfig(home / "identity.key", home / "onion.key")
@@ -229,7 +239,7 @@ def _make_relay(
     record = NodeRecord(
         node_id=NodeId(identity.public),
         onion_key=x25519_public(onion),
-        endpoints=(endpoint,),
+        endpoints=endpoints_for([endpoint], workers, named="workers"),
         operator=operator,
     )
     config = NodeConfig(
@@ -237,6 +247,7 @@ def _make_relay(
         keys=keys,
         listen=ListenConfig(port=endpoint.port, host=endpoint.host),
         state_dir=home,
+        workers=workers,
         link=LOOPBACK_LINKS,
         metrics=MetricsConfig(enabled=False),
     )

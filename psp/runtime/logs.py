@@ -15,6 +15,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TextIO, cast
@@ -99,7 +100,9 @@ class LogOutput:
             message["suppressed"] = suppressed
         stamp = datetime.fromtimestamp(self.unix_time(), UTC).strftime("%FT%TZ")
         line = (_as_json if self.is_json else _as_text)(stamp, level, event, message)
-        print(line, file=self.stream or sys.stderr, flush=True)
+        # Whoever read the log may be gone: that must not keep a process from ending.
+        with suppress(OSError):
+            print(line, file=self.stream or sys.stderr, flush=True)
 
 
 _output = LogOutput()

@@ -41,6 +41,16 @@ def test_every_message_of_a_worker_says_whose_it_is(clock):
     assert (line["worker"], line["event"], line["is_relay"]) == (3, "link_up", True)
 
 
+def test_a_log_that_nobody_reads_any_more_fails_nobody(clock):
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    logs.configure(LogOutput(stream=Broken(), limit=RateLimit(clock=clock)))
+
+    logger("relay").warning("stopping")
+
+
 @pytest.fixture
 def clock():
     return ManualClock()
