@@ -11,11 +11,13 @@ import cli.commands.client
 from cli.assembly import RelayNode
 from cli.demo.plan import free_ports, make_plan
 from cli.node_config import MetricsConfig, NodeConfig
+from cli.workers.supervisor import Workers
 from psp.client.config import ClientConfig
 from psp.gateway.metrics import GAUGES, make_registry
 from psp.gateway.stats import GatewayStats
 from psp.runtime import settings
 from psp.runtime.entropy import SystemEntropy
+from psp.runtime.logs import logger
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -73,3 +75,21 @@ async def test_every_metric_has_its_row(tmp_path):
     await node.stop()
 
     assert missing == []
+
+
+def test_every_metric_of_several_workers_has_its_row():
+    text = (DEPLOY / "README.md").read_text()
+    workers = Workers(
+        2,
+        [],
+        MetricsConfig(),
+        log=logger("relay"),
+        entropy=SystemEntropy(),
+    )
+    names = [
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in workers.collect()
+    ]
+
+    assert len(names) == 3
+    assert [name for name in names if f"`{name}`" not in text] == []
