@@ -11,7 +11,8 @@ from psp.units import Monotonic
 from relay.config import RelayConfig
 
 CIRCUIT_COST = 8192
-"""Bytes of one idle circuit: measured by ``psp bench relay``, rounded up."""
+"""Bytes of one circuit that carries cells; 2.7 kB while it is idle and its ciphers are
+put away (``psp bench relay``). Any may wake."""
 
 CELL_COST = 1400
 """Bytes of one cell that waits: 1,200, its object and its place in a queue."""
