@@ -1,13 +1,12 @@
 """One user of the measured calls, a whole client in a process of its own."""
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from aiortc import MediaStreamTrack, RTCRtpSender, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCRtpSender
 
 from cli.bench.call_media import Arrival, MeasuredTrack, Receiving
 from cli.bench.child import Child, answer_calls, cpu_seconds, run_child
@@ -18,6 +17,7 @@ from psp.client.config import ClientConfig
 from psp.errors import PspError
 from psp.media.bitrate import video_bitrate
 from psp.media.config import MediaConfig
+from psp.media.description_message import packed, unpacked
 from psp.media.peer_connection import PipePeerConnection
 from psp.media.sender import PipeSender
 from psp.netdoc.contact_card import ContactCard
@@ -204,8 +204,8 @@ class _User:
         here.add_tracks()
         connection = here.connection
         await connection.setLocalDescription(await connection.createOffer())
-        here.session.send_message(_packed(connection.localDescription))
-        answer = _unpacked(await here.session.receive_message())
+        here.session.send_message(packed(connection.localDescription))
+        answer = unpacked(await here.session.receive_message())
         await connection.setRemoteDescription(answer)
         return Called(looked, began, steps, await here.first_media())
 
@@ -218,11 +218,11 @@ class _User:
             raise NoMediaError(f"no call within {CALLED_WITHIN:.0f} s") from None
         self._call = here = _Call(established, bitrate)
         connection = here.connection
-        offer = _unpacked(await here.session.receive_message())
+        offer = unpacked(await here.session.receive_message())
         here.add_tracks()
         await connection.setRemoteDescription(offer)
         await connection.setLocalDescription(await connection.createAnswer())
-        here.session.send_message(_packed(connection.localDescription))
+        here.session.send_message(packed(connection.localDescription))
         return await here.first_media()
 
     async def talk(self, seconds: float) -> Heard:
@@ -294,12 +294,3 @@ async def _serve(pipe: Connection, config: ClientConfig, key: Path) -> None:
     async with connect(config, identity=key) as client:
         pipe.send("ready")
         await answer_calls(pipe, _User(client))
-
-
-def _packed(description: RTCSessionDescription) -> bytes:
-    return json.dumps({"type": description.type, "sdp": description.sdp}).encode()
-
-
-def _unpacked(message: bytes) -> RTCSessionDescription:
-    fields = json.loads(message)
-    return RTCSessionDescription(sdp=fields["sdp"], type=fields["type"])

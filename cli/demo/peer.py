@@ -21,7 +21,7 @@ from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from aiortc import MediaStreamTrack, RTCRtpSender, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCRtpSender
 
 from cli.demo.media_check import Sink
 from cli.demo.player import Player
@@ -31,6 +31,7 @@ from psp.client.calls.calls import EstablishedCall
 from psp.client.config import ClientConfig
 from psp.client.identities.identity_file import load_identity
 from psp.client.lookups.lookup import PresenceState
+from psp.media.description_message import packed, unpacked
 from psp.media.peer_connection import PipePeerConnection
 from psp.netdoc.contact_card import ContactCard
 from psp.runtime import settings
@@ -131,15 +132,15 @@ class Peer:
         channel.on("open", lambda: channel.send(_GREETING))
         channel.on("message", lambda _: self._echoed.set())
         await connection.setLocalDescription(await connection.createOffer())
-        call.session.send_message(_packed(connection.localDescription))
-        answer = _unpacked(await call.session.receive_message())
+        call.session.send_message(packed(connection.localDescription))
+        answer = unpacked(await call.session.receive_message())
         await connection.setRemoteDescription(answer)
 
     async def answer(self) -> None:
         """Wait for a call and take it."""
         call = await self._client.accept_call()
         _say("step", what="call came in")
-        offer = _unpacked(await call.session.receive_message())
+        offer = unpacked(await call.session.receive_message())
         connection = self._talk(call)
         connection.on(
             "datachannel",
@@ -147,7 +148,7 @@ class Peer:
         )
         await connection.setRemoteDescription(offer)
         await connection.setLocalDescription(await connection.createAnswer())
-        call.session.send_message(_packed(connection.localDescription))
+        call.session.send_message(packed(connection.localDescription))
 
     async def finish(self) -> None:
         """Report and hang up."""
@@ -330,15 +331,6 @@ def _chain(client: Client) -> dict[str, object] | None:
         "verified": membership.is_verified,
         "source": membership.registry.source.value,
     }
-
-
-def _packed(description: RTCSessionDescription) -> bytes:
-    return json.dumps({"type": description.type, "sdp": description.sdp}).encode()
-
-
-def _unpacked(message: bytes) -> RTCSessionDescription:
-    fields = json.loads(message)
-    return RTCSessionDescription(sdp=fields["sdp"], type=fields["type"])
 
 
 def _say(event: str, **fields: object) -> None:
