@@ -91,11 +91,12 @@ def run(
         figures |= build(rig, amount.circuits)
         figures |= throughput(rig, amount.bulk_seconds, "up")
         figures |= throughput(rig, amount.bulk_seconds, "down")
-        figures |= throughput(rig, amount.bulk_seconds, "down", SESSIONS)
         figures |= voice(rig, amount.voice_seconds, "idle", None)
         base = figures["voice_idle_p50_ms"]
-        for beside in ("same_session", "other_session", "flood"):
-            figures |= voice(rig, amount.voice_seconds, beside, base)
+        figures |= voice(rig, amount.voice_seconds, "same_session", base)
+        figures |= voice(rig, amount.voice_seconds, "other_session", base)
+        figures |= throughput(rig, amount.bulk_seconds, "down", SESSIONS)
+        figures |= voice(rig, amount.voice_seconds, "flood", base)
     with PathRig(places, say) as rig:
         figures |= memory(rig, amount.idle_circuits, amount.sessions, amount.settle)
     return figures
