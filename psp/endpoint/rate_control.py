@@ -68,11 +68,16 @@ SAMPLES = 3
 """Delays of which a round needs a minimum; with fewer it lasts up to four times as
 long."""
 
+AVERAGED = 2
+"""Rounds over which falls take what was delivered: in one, a relay may not have had its
+turn of the processor."""
+
 MIN_TARGET = Seconds(0.004)
 MAX_TARGET = Seconds(0.025)
 TARGET_SHARE = 0.05
 """Tolerated delay, of the round trip: on loopback 4 ms, five turns of a loop; over
-seven links of 40 ms 25 ms, as little as such a path's own weather."""
+seven links of 40 ms 25 ms, as little as such a path's own weather. On a busy machine
+delays jump from one feedback to the next: as much is tolerated as they do on average."""
 
 TARGET_BLOCKS = 2.0
 """Blocks of ours that may wait: one's own small bursts are no queue."""
@@ -260,7 +265,8 @@ class RateControl:
 
     def _target(self) -> float:
         least = max(float(MIN_TARGET), TARGET_BLOCKS / self.rate)
-        return min(MAX_TARGET, max(least, TARGET_SHARE * self.round_trip))
+        share = TARGET_SHARE * self.round_trip
+        return min(MAX_TARGET, max(least, share, self._swing))
 
     def _sample(self, feedback: Feedback, now: Monotonic) -> None:
         sent = self._sent
@@ -273,6 +279,9 @@ class RateControl:
         delay = self._came - sent_at
         self._delays.update(delay, now)
         self._round_trips.update(max(0.0, now - sent_at - feedback.held / 1e6), now)
+        if self._latest:
+            swing = abs(delay - self._latest[-1])
+            self._swing += (swing - self._swing) / 16
         self._latest.append(delay)
         self._round.samples += 1
 
@@ -285,6 +294,7 @@ class RateControl:
         if took <= 0:
             return
         delivered = received / took
+        self._ends.append((received, took))
         has_lost = self._count_lost(feedback)
         self.marked = self._present_marked(feedback)
         self.queueing = self._present_queueing()
@@ -298,6 +308,10 @@ class RateControl:
         if self._was_congested and self._is_starting and not was_congested:
             self.rate = max(self._floor, min(self.rate, delivered))
         elif self._was_congested:
+            if not self._is_starting:
+                delivered = sum(n for n, _ in self._ends) / sum(
+                    t for _, t in self._ends
+                )
             self._fall(delivered, is_used=is_used)
         elif self._is_starting:
             self._start(delivered, is_used=is_used)
@@ -356,6 +370,8 @@ class RateControl:
         self._quiet = 0.0
         self._limit = 0.0
         self._has_fallen = self._was_congested = False
+        self._swing = 0.0
+        self._ends: deque[tuple[int, float]] = deque(maxlen=AVERAGED)
         self._latest: deque[float] = deque(maxlen=SAMPLES)
         self._delays = WindowedMin()
         self._round_trips = WindowedMin()

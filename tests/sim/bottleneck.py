@@ -35,6 +35,8 @@ class Path:
         repaired: Share of blocks that a link had to send again, 80 ms late, each way.
         loss: Share of blocks that are lost for good, each way.
         mark_above: Seconds of queue from which blocks are marked; None for never.
+        turns: Mean seconds that the narrow place works and then rests, as a process does
+            on a busy machine; None for never.
         is_down: Nothing passes.
     """
 
@@ -44,7 +46,9 @@ class Path:
     repaired: float = 0.0
     loss: float = 0.0
     mark_above: float | None = None
+    turns: tuple[float, float] | None = None
     is_down: bool = False
+    rests_at: float = 0.0
     free_at: float = 0.0
     passed: list[float] = field(default_factory=list)
 
@@ -59,8 +63,18 @@ class Path:
         if queue > self.buffer:
             return None
         self.free_at = now + queue + 1 / self.rate
+        self._rest(dice)
         self.passed.append(now)
         return self.free_at + self.delay + late
+
+    def _rest(self, dice: random.Random) -> None:
+        if self.turns is None:
+            return
+        works, rests = self.turns
+        while self.rests_at < self.free_at:
+            back_at = self.rests_at + dice.expovariate(1 / rests)
+            self.free_at = max(self.free_at, back_at)
+            self.rests_at = back_at + dice.expovariate(1 / works)
 
     def is_marking(self, now: float) -> bool:
         return self.mark_above is not None and self.free_at - now > self.mark_above

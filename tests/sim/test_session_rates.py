@@ -129,7 +129,17 @@ def test_marks_alone_keep_the_queue_short():
     run(path, call, seconds=5.0)
 
     assert utilisation(path, 2.0, 5.0) > 0.8
-    assert call.voice_delay(0.99, later(2.0)) < path.delay + 0.006
+    assert call.voice_delay(0.99, later(2.0)) < path.delay + 0.01
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_on_a_busy_machine_most_of_what_is_left_is_used(seed):
+    path = Path(rate=8000, buffer=0.05, delay=0.001, turns=(0.004, 0.004))
+    call = Call(bulk=True)
+
+    run(path, call, seconds=6.0, seed=seed)
+
+    assert utilisation(path, 2.0, 6.0) > 0.5 * 0.5
 
 
 def test_an_idle_start_costs_the_first_picture_nothing():
