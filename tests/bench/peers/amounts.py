@@ -41,11 +41,11 @@ class Amount:
 
 FULL = Amount()
 QUICK = Amount(
-    builds=20,
+    builds=15,
     ramp=0.5,
     bulk_seconds=1.0,
     bulk_rounds=1,
-    voice_seconds=2.0,
+    voice_seconds=1.5,
     tor_settings=1,
     psp_rounds=1,
 )

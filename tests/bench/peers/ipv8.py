@@ -13,7 +13,6 @@ from tests.bench.peers.ipv8_node import KnownPeer, run_behind, run_node
 from tests.bench.peers.processes import cpu_seconds
 
 NAMES = ("client", "guard", "middle", "exit")
-_RAMP = 1.0
 _PER_BUILD = 12.0
 """Seconds that an answer is waited for, per circuit."""
 
@@ -26,11 +25,13 @@ class RunningIpv8:
         client: Its process.
         middle: Process id of the relay that is measured.
         behind: Address of source and echo.
+        ramp: Seconds that a stream gets to reach its speed.
     """
 
     client: Child
     middle: int
     behind: tuple[str, int]
+    ramp: float
 
     def build(self, count: int) -> Builds:
         """See `figures.Running`."""
@@ -68,7 +69,7 @@ class RunningIpv8:
     def _stream(self, streams: int) -> list[int]:
         asked = ("stream", (streams, self.behind))
         circuits = cast("list[int]", self.client.ask(asked, streams * _PER_BUILD))
-        time.sleep(_RAMP)
+        time.sleep(self.ramp)
         return circuits
 
     def _received(self) -> int:
@@ -77,7 +78,7 @@ class RunningIpv8:
 
 @contextlib.contextmanager
 def running_ipv8(
-    places: Mapping[str, Place], *, is_rust: bool
+    places: Mapping[str, Place], *, is_rust: bool, ramp: float
 ) -> Iterator[RunningIpv8]:
     """Start a network.
 
@@ -101,4 +102,4 @@ def running_ipv8(
         nodes["middle"].ask(("meet", ([known["exit"]],)))
         middle = nodes["middle"].pid
         assert middle is not None
-        yield RunningIpv8(nodes["client"], middle, address)
+        yield RunningIpv8(nodes["client"], middle, address, ramp)

@@ -142,7 +142,10 @@ class Comparison:
             name = f"ipv8, {'Rust' if is_rust else 'Python'} data plane"
             into = self._begin(peer, name)
             self.say(f"{name}: starting")
-            with self._noting(peer), running_ipv8(places, is_rust=is_rust) as running:
+            with (
+                self._noting(peer),
+                running_ipv8(places, is_rust=is_rust, ramp=self.amount.ramp) as running,
+            ):
                 measure(running, self.amount, into, self.say)
 
     def _begin(self, peer: str, setting: str, *, counts: bool = True) -> Measured:

@@ -47,7 +47,7 @@ def test_figures_of_a_peer_come_from_what_it_did():
     assert into.get("bulk_one", "relay_cpu_s_per_gb") == pytest.approx(5)
     assert into.get("bulk_many", "mb_s") == pytest.approx(8)
     assert into.voice_added_ms("same") == pytest.approx(8)
-    assert into.voice_loss("other") == pytest.approx(1 / 100)
+    assert into.voice_loss("other") == pytest.approx(1 / 75)
 
 
 def test_a_peer_is_compared_by_its_best_setting_that_counts():
@@ -116,7 +116,7 @@ def test_a_peer_that_fails_keeps_its_figures_and_the_next_is_measured(
             raise PeerError("the relay fell over")
 
     @contextlib.contextmanager
-    def running(places, *, is_rust):
+    def running(places, *, is_rust, ramp):
         yield Steady() if is_rust else Failing()
 
     without_processes.setattr(run, "find_spec", lambda name: name)

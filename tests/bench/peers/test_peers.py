@@ -12,6 +12,8 @@ import pytest
 from tests.bench.peers.headline import HEADLINES, PEERS
 from tests.bench.peers.tor_network import find_tor
 
+pytestmark = pytest.mark.timeout(240)  # whichever comes first waits for the run
+
 ROOT = Path(__file__).parents[3]
 OBJECTS = (
     "relay_cpu_s_per_gb",
@@ -52,7 +54,6 @@ def compared(tmp_path_factory):
     return json.loads(ran.stdout), folder, ran.stderr
 
 
-@pytest.mark.timeout(240)
 def test_every_peer_is_measured_and_compared(compared):
     figures, _, progress = compared
 

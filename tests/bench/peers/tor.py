@@ -15,8 +15,7 @@ from tests.bench.peers.tor_network import TorNetwork, tor_network
 from tests.bench.peers.traffic import Behind, Downloads, connect, talk
 
 _BUILDS_WITHIN = 60
-_RAMP = 1.0
-"""Seconds that a stream gets to reach its speed before it is measured."""
+_STREAMS_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,27 @@ class RunningTor:
     source: tuple[str, int]
     echo: tuple[str, int]
     ramp: float
+
+    def wait_for_stream(self) -> None:
+        """Wait until a stream opens: an exit refuses all before it has a consensus.
+
+        Raises:
+            PeerError: With tor's reason, if none does.
+        """
+        give_up = time.monotonic() + _STREAMS_WITHIN
+        while True:
+            circuit = self._circuit()
+            try:
+                connect(self.network.client.socks, circuit, *self.echo).close()
+            except PeerError as error:
+                if time.monotonic() > give_up:
+                    why = ", ".join(set(self.network.refusals))
+                    raise PeerError(f"{error} ({why or 'no answer'})") from error
+                time.sleep(1.0)
+            else:
+                return
+            finally:
+                self._close([circuit])
 
     def build(self, count: int) -> Builds:
         """See `figures.Running`."""
@@ -110,7 +130,7 @@ def running_tor(
     places: Mapping[str, Place],
     folder: Path,
     *,
-    ramp: float = _RAMP,
+    ramp: float,
 ) -> Iterator[RunningTor]:
     """Start a network and what is behind its exit.
 
@@ -120,4 +140,6 @@ def running_tor(
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(tor_network(setting, places, folder))
         behind = stack.enter_context(Behind(places["exit"]))
-        yield RunningTor(network, behind.source, behind.echo, ramp)
+        running = RunningTor(network, behind.source, behind.echo, ramp)
+        running.wait_for_stream()
+        yield running

@@ -14,17 +14,18 @@ AUTHORITIES = ("auth0", "auth1", "auth2")
 RELAYS = ("guard", "middle", "exit")
 CLIENT = "client"
 
-VOTE_EVERY, VOTE_DELAY = 5, 2
-"""Seconds between the first votes, and from a vote to its consensus: tor's least."""
+_FIRST_VOTES_EVERY = 5
+"""Seconds: the least that tor allows."""
 
 _VOTES = """\
 AuthoritativeDirectory 1
 V3AuthoritativeDirectory 1
 ContactInfo nobody@localhost
 DirPort {host}:{dir_port}
-TestingV3AuthInitialVotingInterval {vote_every}
-TestingV3AuthInitialVoteDelay {vote_delay}
-TestingV3AuthInitialDistDelay {vote_delay}
+TestingV3AuthVotingStartOffset {offset}
+TestingV3AuthInitialVotingInterval {every}
+TestingV3AuthInitialVoteDelay 2
+TestingV3AuthInitialDistDelay 2
 V3AuthVotingInterval 20
 V3AuthVoteDelay 4
 V3AuthDistDelay 4
@@ -112,8 +113,16 @@ class TorNode:
         """The client's SOCKS socket."""
         return self.folder / "socks"
 
-    def write_torrc(self, authorities: str, setting: TorSetting) -> Path:
-        """Write its settings; ``authorities`` are DirAuthority lines of all."""
+    def write_torrc(
+        self, authorities: str, setting: TorSetting, first_consensus: int
+    ) -> Path:
+        """Write its settings.
+
+        Args:
+            authorities: DirAuthority lines of all.
+            setting: How the network is set up.
+            first_consensus: Unix time of it.
+        """
         host = self.place.host
         text = _COMMON.format(
             folder=self.folder, name=self.name, host=host, owner=os.getpid()
@@ -128,8 +137,8 @@ class TorNode:
             text += _VOTES.format(
                 host=host,
                 dir_port=self.dir_port,
-                vote_every=VOTE_EVERY,
-                vote_delay=VOTE_DELAY,
+                every=_FIRST_VOTES_EVERY,
+                offset=first_consensus % _FIRST_VOTES_EVERY,
             )
             if setting.parameters:
                 text += f"ConsensusParams {setting.parameters}\n"

@@ -21,14 +21,16 @@ from tests.bench.peers.tor_config import (
     AUTHORITIES,
     CLIENT,
     RELAYS,
-    VOTE_DELAY,
-    VOTE_EVERY,
     TorNode,
     TorSetting,
 )
 
 _UP_WITHIN = 90.0
 _KEYS_WITHIN = 60.0
+
+_FIRST_CONSENSUS = 7
+"""Seconds after the start. It is voted on two seconds before, and must name all relays, as
+the next comes twenty seconds later."""
 
 
 def find_tor() -> str | None:
@@ -45,12 +47,14 @@ class TorNetwork:
         path: Fingerprints of guard, middle and exit.
         relays: Their processes, by name.
         controller: Of the client.
+        refusals: Why tor did not attach streams.
     """
 
     client: TorNode
     path: tuple[str, ...]
     relays: Mapping[str, Program]
     controller: Controller
+    refusals: list[str]
 
 
 @contextlib.contextmanager
@@ -80,11 +84,11 @@ def tor_network(
     with ThreadPoolExecutor(len(AUTHORITIES)) as pool:
         lines = pool.map(_authority_line, (nodes[name] for name in AUTHORITIES))
         authorities = "".join(lines)
-    _wait_for_vote()
+    first_consensus = int(time.time()) + _FIRST_CONSENSUS
     with contextlib.ExitStack() as stack:
         running = {}
         for name, node in nodes.items():
-            torrc = node.write_torrc(authorities, setting)
+            torrc = node.write_torrc(authorities, setting, first_consensus)
             command = ["tor", "--defaults-torrc", str(nothing), "-f", str(torrc)]
             log = folder / f"{name}.log"
             running[name] = stack.enter_context(Program(node.place, command, log))
@@ -95,19 +99,10 @@ def tor_network(
         controller.authenticate()
         path = tuple(_fingerprint(nodes[name]) for name in RELAYS)
         _wait_for_relays(controller, path)
-        _attach_streams(controller)
-        yield TorNetwork(
-            client, path, {name: running[name] for name in RELAYS}, controller
-        )
-
-
-def _wait_for_vote() -> None:
-    """Start right after authorities would have voted: by the next vote they know all.
-
-    The first consensus else lacks relays, and the next comes twenty seconds later.
-    """
-    since_vote = (time.time() + VOTE_DELAY) % VOTE_EVERY
-    time.sleep(VOTE_EVERY - since_vote)
+        refusals: list[str] = []
+        _attach_streams(controller, refusals)
+        relays = {name: running[name] for name in RELAYS}
+        yield TorNetwork(client, path, relays, controller, refusals)
 
 
 def _knows_relays(log: str) -> bool:
@@ -188,17 +183,20 @@ def _wait_for_relays(controller: Controller, path: tuple[str, ...]) -> None:
             return
 
 
-def _attach_streams(controller: Controller) -> None:
+def _attach_streams(controller: Controller, refusals: list[str]) -> None:
     """Attach each stream to the circuit that its SOCKS user name gives."""
 
     def attach(event: StreamEvent) -> None:
-        if event.status not in {stem.StreamStatus.NEW, stem.StreamStatus.DETACHED}:
+        if event.status == stem.StreamStatus.DETACHED:
+            refusals.append(f"{event.reason} {event.remote_reason or ''}".strip())
+        elif event.status != stem.StreamStatus.NEW:
             return
         circuit = event.keyword_args.get("SOCKS_USERNAME", "").strip('"')
         with contextlib.suppress(stem.ControllerError):
             try:
                 controller.attach_stream(event.id, circuit)
-            except stem.ControllerError:
+            except stem.ControllerError as error:
+                refusals.append(str(error))
                 # Or whoever opens it waits two minutes for tor's answer.
                 controller.close_stream(event.id)
 
