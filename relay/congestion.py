@@ -45,8 +45,9 @@ FULL = 0.9
 """Share of the buffer above which it is about to overflow: a small one does within a
 step, however short it was full. Then the share is cut at once."""
 
-RECOVERY = Seconds(0.1)
-"""Nobody was above the share for this long, and nothing waits: not behind any more."""
+RECOVERY = Seconds(0.5)
+"""Nobody was above the share for this long, and nothing waits: not behind any more. Each
+beginning costs others some delay, so a flood with short gaps has only one."""
 
 FIRST_CUT = 0.8
 """Part of what was done in the step in which we fell behind that lanes may ask for in the
