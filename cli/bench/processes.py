@@ -149,13 +149,17 @@ def _run(
     place: Place,
 ) -> None:
     """Be a relay until the pipe closes."""
-    run_child(pipe, lambda: _serve(pipe, config, place.host, batched=batched), place)
+    run_child(
+        pipe,
+        lambda: serve(
+            pipe, config, UdpSocket((place.host, 0), gso=batched, gro=batched)
+        ),
+        place,
+    )
 
 
-async def _serve(
-    pipe: Connection, config: RelayConfig, host: str, *, batched: bool
-) -> None:
-    udp = UdpSocket((host, 0), gso=batched, gro=batched)
+async def serve(pipe: Connection, config: RelayConfig, udp: UdpSocket) -> None:
+    """Be a relay on a socket, and close it, as a child does."""
     nodes: dict[NodeId, Node] = {}
     machine, own = bench_relay(udp, nodes, config)
     pipe.send(own)

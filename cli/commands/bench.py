@@ -50,6 +50,24 @@ def circuit(*, json_output: Json = False) -> None:
 
 
 @app.command()
+def freshness(
+    *,
+    seconds: Annotated[
+        float, typer.Option(min=1.0, help="Of voice, without and with a flood.")
+    ] = 10.0,
+    flooders: Annotated[
+        int, typer.Option(min=1, help="Processes that flood, a circuit each.")
+    ] = 2,
+    json_output: Json = False,
+) -> None:
+    """A voice flow through a relay that others flood: delay, loss, who is cut."""
+    from cli.bench.freshness import run  # noqa: PLC0415 - starts processes
+
+    figures = run(seconds=seconds, flooders=flooders)
+    _print("psp bench freshness", figures, json_output=json_output)
+
+
+@app.command()
 def path(
     *,
     quick: Annotated[
