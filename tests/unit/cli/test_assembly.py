@@ -92,6 +92,13 @@ def test_a_port_that_nobody_would_find_is_refused(plan):
         start(replace(config, listen=replace(config.listen, port=9009)))
 
 
+def test_ports_of_workers_that_are_not_in_the_registry_are_refused(plan):
+    config = plan.relays[0].config
+
+    with pytest.raises(ConfigError, match=r"workers is 2, the registry has 1 port"):
+        start(replace(config, workers=2))
+
+
 @pytest.mark.parametrize("key", ["identity", "onion", "previous_onion"])
 def test_a_key_file_of_another_kind_is_named(plan, tmp_path, key):
     config = plan.relays[0].config

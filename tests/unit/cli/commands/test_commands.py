@@ -95,6 +95,30 @@ def test_keys_are_private_and_never_overwritten(psp, office):
     assert "exists" in again.err
 
 
+def test_an_entry_names_a_port_for_each_worker(psp, tmp_path):
+    made = init(psp, tmp_path / "relay", "--workers", "3")
+
+    entry = json.loads(made.out)
+    assert entry["endpoints"] == [f"192.0.2.1:{port}" for port in (443, 444, 445)]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--workers", "7", "--endpoint", "[2001:db8::1]:443"), "a record has 1 … 128"),
+        (("--workers", "2", "--endpoint", "192.0.2.1:65535"), "take a first port of"),
+    ],
+)
+def test_more_workers_than_an_entry_has_room_for_are_refused(
+    psp, tmp_path, options, sentence
+):
+    ran = init(psp, tmp_path / "relay", *options)
+
+    assert ran.code == ExitCode.CONFIG
+    assert sentence in " ".join(ran.err.split())
+    assert not (tmp_path / "relay").exists()
+
+
 def test_the_signed_file_is_what_a_client_uses(psp, office):
     signed = office.sign(
         psp, "--discovery", office.relay_id, "--user", office.user_id, "--days", "2"
