@@ -99,7 +99,7 @@ class Call:
     ends: float = 1e9
     arrived: list[float] = field(default_factory=list)
     voice_delays: list[tuple[float, float]] = field(default_factory=list)
-    voice_sent: int = 0
+    voice_sent: list[float] = field(default_factory=list)
     bitrates: list[tuple[float, int]] = field(default_factory=list)
     config: SessionConfig = field(default_factory=SessionConfig)
 
@@ -116,6 +116,12 @@ class Call:
     def received(self, since: float, until: float) -> float:
         """Return bulk and video datagrams a second, delivered in that time."""
         return sum(since <= at < until for at in self.arrived) / (until - since)
+
+    def voice_loss(self, since: float, until: float) -> float:
+        """Return the share of voice of that time that never came."""
+        heard = {sent for sent, _ in self.voice_delays}
+        sent = [at for at in self.voice_sent if since <= at < until]
+        return sum(round(at, 6) not in heard for at in sent) / len(sent)
 
     def voice_delay(self, share: float, since: float = 0.0) -> float:
         delays = sorted(delay for at, delay in self.voice_delays if at >= since)
@@ -172,7 +178,7 @@ class Place:
         self._flush(number, 1)
 
     def _speak(self, call: Call, number: int) -> None:
-        call.voice_sent += 1
+        call.voice_sent.append(self.now)
         stamp = b"v%.6f" % self.now
         call.sessions[0].send_datagram(stamp.ljust(VOICE_SIZE), Kind.AUDIO)
         self._flush(number, 0)
@@ -236,7 +242,7 @@ class Place:
 
     def _count(self, call: Call, datagram: bytes) -> None:
         if datagram[:1] == b"v":
-            sent = float(datagram[1:20].strip())
+            sent = round(float(datagram[1:20].strip()), 6)
             call.voice_delays.append((sent, self.now - sent))
         else:
             call.arrived.append(self.now)

@@ -30,41 +30,38 @@ def later(seconds: float) -> float:
     return START + seconds
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_relays_on_loopback_are_filled_while_voice_passes_within_ten_ms(seed):
+def test_relays_on_loopback_are_filled_while_voice_passes_within_ten_ms():
     path = Path(rate=4000, buffer=0.05, delay=0.001)
     call = Call(bulk=True, voice=True)
 
-    run(path, call, seconds=5.0, seed=seed)
+    run(path, call, seconds=5.0)
 
     assert utilisation(path, 2.0, 5.0) > 0.9
     assert call.voice_delay(0.99, later(2.0)) < path.delay + 0.010
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_two_megabits_with_a_long_buffer_are_filled_without_filling_the_buffer(seed):
+def test_two_megabits_with_a_long_buffer_are_filled_without_filling_the_buffer():
     path = Path(rate=2 * MEGABIT, buffer=0.2, delay=0.02)
     call = Call(bulk=True, voice=True)
 
-    run(path, call, seconds=20.0, seed=seed)
+    run(path, call, seconds=20.0)
 
     assert utilisation(path, 5.0, 20.0) > 0.9
     assert call.voice_delay(0.99, later(5.0)) < path.delay + 0.05
-    assert call.voice_sent - len(call.voice_delays) <= 0.005 * call.voice_sent
+    assert call.voice_loss(later(0.0), later(19.0)) <= 0.005
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_seven_long_links_that_repair_do_not_look_like_a_queue(seed):
-    path = Path(rate=10 * MEGABIT, buffer=0.2, delay=0.28, repaired=0.07, loss=0.001)
+    path = Path(rate=5 * MEGABIT, buffer=0.2, delay=0.28, repaired=0.07, loss=0.001)
     call = Call(bulk=True, voice=True)
 
-    run(path, call, seconds=30.0, seed=seed)
+    run(path, call, seconds=24.0, seed=seed)
 
-    assert utilisation(path, 12.0, 30.0) > 0.8
+    assert utilisation(path, 12.0, 24.0) > 0.8
     # Three of the four chances of a word come within 60 ms; repair takes 80.
     assert call.voice_delay(0.99, later(12.0)) < path.delay + 0.14
-    heard, sent = len(call.voice_delays), call.voice_sent - 15  # 15 are on their way
-    assert sent - heard <= 0.005 * sent
+    assert call.voice_loss(later(6.0), later(23.0)) <= 0.002
 
 
 def test_a_path_without_limit_is_used_ever_more():
@@ -76,14 +73,14 @@ def test_a_path_without_limit_is_used_ever_more():
     assert call.received(later(3.0), later(4.0)) > 50 * MEGABIT
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_two_sessions_come_to_share_within_two_to_one(seed):
-    path = Path(rate=1000, buffer=0.1, delay=0.01)
-    first, second = Call(bulk=True), Call(bulk=True, begins=2.0)
+@pytest.mark.parametrize("begins", [1.7, 2.0, 2.6])
+def test_two_sessions_come_to_share_within_two_to_one(begins):
+    path = Path(rate=600, buffer=0.1, delay=0.01)
+    first, second = Call(bulk=True), Call(bulk=True, begins=begins)
 
-    run(path, first, second, seconds=20.0, seed=seed)
+    run(path, first, second, seconds=16.0)
 
-    shares = [call.received(later(10.0), later(20.0)) for call in (first, second)]
+    shares = [call.received(later(8.0), later(16.0)) for call in (first, second)]
     assert max(shares) < 2 * min(shares)
     assert sum(shares) > 0.85 * path.rate
 
@@ -134,12 +131,12 @@ def test_marks_alone_keep_the_queue_short():
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_on_a_busy_machine_most_of_what_is_left_is_used(seed):
-    path = Path(rate=8000, buffer=0.05, delay=0.001, turns=(0.004, 0.004))
+    path = Path(rate=6000, buffer=0.05, delay=0.001, turns=(0.004, 0.004))
     call = Call(bulk=True)
 
-    run(path, call, seconds=6.0, seed=seed)
+    run(path, call, seconds=5.0, seed=seed)
 
-    assert utilisation(path, 2.0, 6.0) > 0.5 * 0.5
+    assert utilisation(path, 2.0, 5.0) > 0.5 * 0.5
 
 
 def test_an_idle_start_costs_the_first_picture_nothing():
