@@ -152,30 +152,39 @@ def voice(
         base_ms: The idle path's p50 in the same run; None if this is it.
 
     Returns:
-        See `voice_figures`; and ``voice_{beside}_bulk_mb_s`` and ``_bulk_loss`` where
-        there is bulk.
+        See `voice_figures`; ``voice_{beside}_legs_lost``, times that an end heard nothing
+        for more than a second, as on a machine that has no time for us; and
+        ``_bulk_mb_s`` and ``_bulk_loss`` where there is bulk.
     """
     rig.connect(rig.pair)
     rig.say(f"voice for {seconds:.0f} s, {beside.replace('_', ' ')}")
-    client = rig.pair.client
+    ends = (rig.pair.client, rig.pair.server)
+    legs_lost = sum(end.usage().legs_lost for end in ends)
+    figures: dict[str, float] = {}
     if beside == "idle":
-        return voice_figures(beside, client.voice(seconds, rig.children), base_ms)
-    if beside == "flood":
-        flooder = rig.other_pair().client
-        flooder.call("start_flood")
-        watch(rig.children, min(_RAMP, seconds))
-        trips = client.voice(seconds, rig.children)
-        flooder.call("stop_flood")
-        return voice_figures(beside, trips, base_ms)
-    pair = rig.pair if beside == "same_session" else rig.other_pair()
-    with _Bulk(rig, pair, "down") as bulk:
-        watch(rig.children, min(_RAMP, seconds))
-        bulk.begin()
-        trips = client.voice(seconds, rig.children)
-    return voice_figures(beside, trips, base_ms) | {
-        f"voice_{beside}_bulk_mb_s": bulk.mb_s,
-        f"voice_{beside}_bulk_loss": bulk.loss,
-    }
+        trips = rig.pair.client.voice(seconds, rig.children)
+    elif beside == "flood":
+        trips = _voice_in_flood(rig, seconds)
+    else:
+        pair = rig.pair if beside == "same_session" else rig.other_pair()
+        with _Bulk(rig, pair, "down") as bulk:
+            watch(rig.children, min(_RAMP, seconds))
+            bulk.begin()
+            trips = rig.pair.client.voice(seconds, rig.children)
+        figures |= {"bulk_mb_s": bulk.mb_s, "bulk_loss": bulk.loss}
+    legs_lost = sum(end.usage().legs_lost for end in ends) - legs_lost
+    figures["legs_lost"] = float(legs_lost)
+    named = {f"voice_{beside}_{key}": value for key, value in figures.items()}
+    return voice_figures(beside, trips, base_ms) | named
+
+
+def _voice_in_flood(rig: PathRig, seconds: float) -> list[float | None]:
+    flooder = rig.other_pair().client
+    flooder.call("start_flood")
+    watch(rig.children, min(_RAMP, seconds))
+    trips = rig.pair.client.voice(seconds, rig.children)
+    flooder.call("stop_flood")
+    return trips
 
 
 def memory(

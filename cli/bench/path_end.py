@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import cast
 
@@ -30,7 +31,7 @@ from psp.client.network import ClientNetwork
 from psp.crypto.session import SessionKeys
 from psp.endpoint.machine import ClientMachine, EndpointConfig
 from psp.endpoint.session import Session
-from psp.endpoint.session_events import SendingView
+from psp.endpoint.session_events import LegLost, SendingView
 from psp.ids import Cookie
 from psp.link.config import LinkConfig
 from psp.link.machine import LinkMachine
@@ -58,6 +59,7 @@ class EndUsage:
         bulk: What went over its sessions.
         kernel_drops: Lost at its own socket, trains in and datagrams out.
         sending: How its first session sends now; None without one.
+        legs_lost: Times that a session heard nothing for more than a second.
     """
 
     cpu: float
@@ -65,6 +67,7 @@ class EndUsage:
     bulk: Counts
     kernel_drops: int
     sending: SendingView | None
+    legs_lost: int
 
 
 class EndProcess(Child):
@@ -123,6 +126,7 @@ class PathEnd:
         self._kept: list[Circuit] = []
         self._sessions: list[Traffic] = []
         self._flood: asyncio.Task[None] | None = None
+        self._legs_lost = 0
 
     async def build(self, path: Sequence[Node], count: int) -> list[float | None]:
         """Build and close circuits, one after another, as over a guard's link.
@@ -212,7 +216,9 @@ class PathEnd:
             bulk.received.update(traffic.received)
         sending = self._sessions[0].sending if self._sessions else None
         drops = self._udp.stats.kernel_drops + self._udp.stats.dropped_full
-        return EndUsage(cpu_seconds(), resident_bytes(), bulk, drops, sending)
+        return EndUsage(
+            cpu_seconds(), resident_bytes(), bulk, drops, sending, self._legs_lost
+        )
 
     def close(self) -> None:
         """Destroy every circuit."""
@@ -229,8 +235,15 @@ class PathEnd:
     ) -> None:
         session = Session(keys, self._network.now())
         client = ClientSession(self._network, session, peer=None, is_caller=is_caller)
+        client.on_leg_event = partial(self._mend, client.key, circuit)
         self._network.add_leg(client.key, 0, circuit)
         self._sessions.append(Traffic(client))
+
+    def _mend(self, session: int, circuit: Circuit, event: object) -> None:
+        """Take a leg that was silent again, in place of a call's leg keeper."""
+        if isinstance(event, LegLost) and circuit.is_open:
+            self._legs_lost += 1
+            self._network.add_leg(session, 0, circuit)
 
     async def _open(self, path: Sequence[Node]) -> Circuit:
         circuit = self._network.open([_record(node) for node in path])
