@@ -7,6 +7,9 @@ skipped, a key frame is asked for, and nothing is released before one is whole::
     in step ──hole older than patience──▶ needs key ──first packet of a key frame──▶ …
        ▲     or an outage, or the decoder        │      what came before is forgotten
        └──────────── key frame whole ────────────┘
+
+A whole key frame behind a hole that links have not repaired by now is as good: the sender
+makes one when its own end has dropped packets.
 """
 
 from collections.abc import Iterator
@@ -106,6 +109,7 @@ class FrameAssembler:
         self._highest: int | None = None
         self._last_arrival = Monotonic(0.0)
         self._late_in_a_row = 0
+        self._latest_key = 0
         self._is_aligned = False
         self._needs_key = True
         self._asks_key = False
@@ -125,6 +129,8 @@ class FrameAssembler:
         self._late_in_a_row = 0
         self._last_arrival = now
         self._held[sequence] = packet
+        if packet.opening is Opening.KEY:
+            self._latest_key = max(self._latest_key, sequence)
         if self._needs_key and packet.opening is Opening.KEY and sequence > self._next:
             self._jump(sequence, is_aligned=True)
         if len(self._held) > MAX_HELD:
@@ -162,6 +168,7 @@ class FrameAssembler:
         self._missing = MissingPackets(self._round_trip)
         self._held.clear()
         self._next = self._scan = self._highest = sequence
+        self._latest_key = sequence - 1
         self._is_aligned = packet.opening is not Opening.MIDDLE
         self._asks_key = not self._is_aligned or packet.opening is Opening.DELTA
 
@@ -178,6 +185,8 @@ class FrameAssembler:
                 frame = self._take()
                 if frame is not None:
                     yield frame
+            elif self._is_key_whole_behind_hole(now):
+                self._jump(self._latest_key, is_aligned=True)
             elif self._is_hopeless(now):
                 self._skip()
             else:
@@ -237,6 +246,18 @@ class FrameAssembler:
             self._needs_key = self._asks_key = True
             return None
         return EncodedFrame(timestamp - self._origin, data)
+
+    def _is_key_whole_behind_hole(self, now: Monotonic) -> bool:
+        noticed = self._missing.noticed_at(self._scan)
+        at = self._latest_key
+        if noticed is None or now - noticed < self._missing.patience or at < self._scan:
+            return False
+        key = self._held.get(at)
+        while key is not None and (packet := self._held.get(at)) is not None:
+            if packet.is_last:
+                return packet.timestamp == key.timestamp
+            at += 1
+        return False
 
     def _is_hopeless(self, now: Monotonic) -> bool:
         noticed = self._missing.noticed_at(self._scan)

@@ -34,9 +34,23 @@ RISE_PAUSE = 1.0
 """Seconds that more must have been there for; the far end's estimates come as often."""
 
 
+class Sending(Protocol):
+    """What a pipe has done to what it was given."""
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams that waited for too long, since the beginning."""
+        ...
+
+
 @runtime_checkable
 class PacedPipe(Protocol):
-    """A pipe that knows what its path bears."""
+    """A pipe that knows what its path bears, and sends no more."""
+
+    @property
+    def sending(self) -> Sending:
+        """How sending goes."""
+        ...
 
     @property
     def bitrate(self) -> int:

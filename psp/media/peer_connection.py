@@ -209,7 +209,9 @@ class PipePeerConnection(RTCPeerConnection):
         self, direction: str, kind: str, sender_track: MediaStreamTrack | None = None
     ) -> RTCRtpTransceiver:
         transport = self._RTCPeerConnection__createDtlsTransport()
-        sender = PipeSender(sender_track or kind, transport, self._video_bitrate)
+        sender = PipeSender(
+            sender_track or kind, transport, self._video_bitrate, self._dropped
+        )
         receiver = PipeReceiver(
             kind, transport, self._config, self._connection.round_trip
         )
@@ -232,6 +234,10 @@ class PipePeerConnection(RTCPeerConnection):
         ]
         audio, video = sent.count("audio"), sent.count("video")
         return video_bitrate(self._pipe.bitrate, audio, video)
+
+    def _dropped(self) -> int:
+        pipe = self._pipe
+        return pipe.sending.dropped if isinstance(pipe, PacedPipe) else 0
 
     def _make_transport(self) -> PipeDtlsTransport:
         gatherer = PipeGatherer(self._connection)

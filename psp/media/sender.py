@@ -14,6 +14,7 @@ from aiortc.codecs import get_encoder
 from aiortc.codecs.base import Encoder
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
+from aiortc.rtcrtpsender import RTCEncodedFrame
 from av import VideoFrame
 from av.frame import Frame
 from av.video.frame import PictureType
@@ -33,6 +34,9 @@ RETRANSMISSION_BURST = 128.0
 KEY_FRAME_RATE = 4.0
 """Key frames a second at most; a receiver repeats its request after 0.4 s."""
 
+AFTER_DROPS_RATE = 1.0
+"""The same of those that nobody asked for: they are large, and the path is full."""
+
 
 class PipeSender(RTCRtpSender):
     """Sends one track.
@@ -48,10 +52,21 @@ class PipeSender(RTCRtpSender):
         track_or_kind: MediaStreamTrack | str,
         transport: RTCDtlsTransport,
         limit: Callable[[], float] = lambda: math.inf,
+        dropped: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Prepare to send; ``limit`` tells bits a second that video may have."""
+        """Prepare to send.
+
+        Args:
+            track_or_kind: What to send.
+            transport: Where to.
+            limit: Tells bits a second that video may have.
+            dropped: Tells how many datagrams our own end has dropped so far.
+        """
         super().__init__(track_or_kind, transport)
         self._limit = limit
+        self._dropped = dropped
+        self._known_drops = 0
+        self._after_drops = RateLimit(AFTER_DROPS_RATE, 1.0)
         self.statistics = SenderStats()
         self._retransmissions = RateLimit(RETRANSMISSION_RATE, RETRANSMISSION_BURST)
         self._key_frames = RateLimit(KEY_FRAME_RATE, 1.0)
@@ -76,6 +91,19 @@ class PipeSender(RTCRtpSender):
             super()._send_keyframe()
         else:
             self.statistics.key_frames_refused += 1
+
+    async def _next_encoded_frame(
+        self, codec: RTCRtpCodecParameters
+    ) -> RTCEncodedFrame | None:
+        """Return the next frame: a key frame, if one before it cannot arrive whole.
+
+        The far end would only find that out, and ask, a round trip later.
+        """
+        dropped = self._dropped() if self.kind == "video" else 0
+        if dropped != self._known_drops and self._after_drops.allows(self._now()):
+            self._known_drops = dropped
+            self._send_keyframe()
+        return await super()._next_encoded_frame(codec)
 
     def _now(self) -> Monotonic:
         return Monotonic(asyncio.get_running_loop().time())

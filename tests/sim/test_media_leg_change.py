@@ -54,7 +54,6 @@ BLOCK_LEFT_BEHIND = (38, 96, 153, 280)
 SSRC, RTX_SSRC = 11, 12
 VP8 = CODECS["video"][0]
 VP8_TYPE = VP8.payloadType or 0
-ROUND_TRIP = Seconds(0.2)
 CLIP = [picture.to_ndarray() for picture in moving_pictures(PICTURES)]
 
 
@@ -84,6 +83,12 @@ class Legs(RTCDtlsTransport):
         noticed = CHANGE_AT + dice.uniform(0.1, 0.7)
         self._both = (noticed, noticed + dice.choice([0.0, 0.4]))
         self.on_feedback = lambda data: None
+
+    def round_trip(self) -> Seconds:
+        """Return what a session would know of the leg in use."""
+        now = asyncio.get_running_loop().time()
+        leg = self._old if now < self._both[0] else self._new
+        return Seconds(2 * (leg.delay + leg.jitter / 2))
 
     def carry(self, deliver, *arguments) -> None:
         """Deliver over the legs in use now: once, twice or not at all."""
@@ -181,9 +186,7 @@ class Camera:
 
 
 async def started_receiver(legs: Legs) -> PipeReceiver:
-    receiver = PipeReceiver(
-        "video", legs, MediaConfig(decodes=False), lambda: ROUND_TRIP
-    )
+    receiver = PipeReceiver("video", legs, MediaConfig(decodes=False), legs.round_trip)
     receiver._track = RemoteStreamTrack("video")
     receiver._set_rtcp_ssrc(5)
     encoding = RTCRtpDecodingParameters(ssrc=SSRC, payloadType=VP8_TYPE)

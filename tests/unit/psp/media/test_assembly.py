@@ -14,7 +14,7 @@ from psp.media.assembly import (
     VideoPacket,
 )
 from psp.media.codec import Opening
-from psp.media.missing import MAX_PER_REPORT, MAX_TRIES
+from psp.media.missing import MAX_PER_REPORT, MAX_TRIES, MIN_PATIENCE
 from psp.media.stats import TrackStats
 from psp.units import Monotonic, Seconds
 
@@ -120,6 +120,28 @@ def test_missing_packet_is_asked_for_again_by_timer():
     assert len(asked_at) >= 3
     assert stream.feed([lost], now) == [b"D1.0/D1.1/D1.2/"]
     assert stream.stats.recovered == 1
+
+
+def test_whole_key_frame_is_not_kept_waiting_by_a_hole_before_it():
+    stream = started()
+    stream.frame(2)
+    key = stream.frame(3, key=True)
+    after = stream.frame(1)
+
+    assert stream.feed([*key[:2], *after], 0.10) == []
+    assert stream.advance(0.11 + PATIENCE / 2) == []
+    assert stream.feed(key[2:], 0.12 + PATIENCE / 2) == [b"K2.0/K2.1/K2.2/", b"D3.0/"]
+    assert stream.stats.lost == 2
+    assert stream.stats.key_frame_requests == 0
+
+
+def test_hole_before_a_key_frame_is_given_the_time_that_links_need():
+    stream = started()
+    hole = stream.frame(1)
+    key = stream.frame(1, key=True)
+
+    assert stream.feed(key, 0.1) == []
+    assert stream.feed(hole, 0.1 + MIN_PATIENCE / 2) == [b"D1.0/", b"K2.0/"]
 
 
 def test_patience_and_pauses_follow_the_round_trip():

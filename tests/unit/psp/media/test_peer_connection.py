@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from types import SimpleNamespace
 
 import aiortc.clock
 import pytest
@@ -318,7 +319,7 @@ async def test_ntp_clock_in_descriptions_and_reports_is_not_ours_nor_shared():
 
 async def test_video_keeps_to_what_a_paced_pipe_bears_beside_audio():
     near, _ = MemoryPipe.pair()
-    near.bitrate = 2_000_000
+    near.bitrate, near.sending = 2_000_000, SimpleNamespace(dropped=3)
     connection = PipePeerConnection(near, QUICK)
     audio = connection.addTrack(ToneTrack())
     video = connection.addTrack(PatternTrack())
@@ -326,4 +327,5 @@ async def test_video_keeps_to_what_a_paced_pipe_bears_beside_audio():
     limit = video._limit()
 
     assert limit == video_bitrate(2_000_000, audio=1, video=1) == audio._limit()
+    assert video._dropped() == 3
     await connection.close()

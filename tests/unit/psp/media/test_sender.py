@@ -5,6 +5,7 @@ import fractions
 import av
 import numpy as np
 import pytest
+from aiortc.codecs import CODECS
 from aiortc.codecs.h264 import H264Encoder, h264_depayload
 from aiortc.codecs.vpx import Vp8Encoder, vp8_depayload
 from aiortc.rtp import RTCP_PSFB_PLI, RTCP_RTPFB_NACK, RtcpPsfbPacket, RtcpRtpfbPacket
@@ -12,8 +13,8 @@ from av.video.frame import PictureType
 
 from psp.media.codec import is_key_frame
 from psp.media.peer_connection import PipePeerConnection
-from psp.media.sender import RETRANSMISSION_BURST, OwnPictureTypes
-from psp.testing.media import MemoryPipe
+from psp.media.sender import RETRANSMISSION_BURST, OwnPictureTypes, PipeSender
+from psp.testing.media import MemoryPipe, PatternTrack
 
 
 def picture(number: int) -> av.VideoFrame:
@@ -108,4 +109,26 @@ async def test_picture_loss_flood_makes_one_key_frame():
 
     assert video.statistics.key_frames_forced == 1
     assert video.statistics.key_frames_refused == 99
+    await connection.close()
+
+
+async def test_what_our_own_end_drops_makes_a_key_frame_unasked():
+    dropped = 0
+    near, _ = MemoryPipe.pair()
+    connection = PipePeerConnection(near)
+    transport = connection.addTransceiver("video").sender.transport
+    sender = PipeSender(PatternTrack(), transport, dropped=lambda: dropped)
+    codec = CODECS["video"][0]
+
+    await sender._next_encoded_frame(codec)
+    before = sender.statistics.key_frames_forced
+    dropped = 7
+    for _ in range(3):
+        await sender._next_encoded_frame(codec)
+    once = sender.statistics.key_frames_forced
+    dropped = 9
+    await sender._next_encoded_frame(codec)
+
+    assert (before, once) == (0, 1)
+    assert sender.statistics.key_frames_forced == 1, "and not one after the other"
     await connection.close()
