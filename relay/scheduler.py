@@ -73,8 +73,17 @@ class _Queue:
     __slots__ = ("classes", "size")
 
     def __init__(self) -> None:
-        self.classes: tuple[deque[_Waiting], ...] = (deque(), deque(), deque())
+        # A deque when first needed: three empty ones take 2 kB.
+        self.classes: list[deque[_Waiting] | None] = [None, None, None]
         self.size = 0
+
+    def append(self, rank: int, waiting: _Waiting) -> None:
+        self.size += 1
+        queue = self.classes[rank]
+        if queue is None:
+            self.classes[rank] = deque((waiting,))
+        else:
+            queue.append(waiting)
 
     def oldest(self) -> Monotonic:
         return min(queue[0].since for queue in self.classes if queue)
@@ -117,8 +126,7 @@ class Scheduler:
             queue = self._queues[flow.key] = _Queue()
         if queue.size >= self._max_queue():
             self._drop_least(queue)
-        queue.classes[_CLASS[kind & 15]].append(_Waiting(now, flow, link, cell))
-        queue.size += 1
+        queue.append(_CLASS[kind & 15], _Waiting(now, flow, link, cell))
         self._size += 1
 
     def pop(self, now: Monotonic) -> list[tuple[LinkId, bytes]]:
@@ -171,7 +179,10 @@ class Scheduler:
 
     def audit(self) -> bool:
         """Recompute the sizes; return whether they agree."""
-        sizes = [sum(map(len, queue.classes)) for queue in self._queues.values()]
+        sizes = [
+            sum(len(waiting) for waiting in queue.classes if waiting)
+            for queue in self._queues.values()
+        ]
         own = [queue.size for queue in self._queues.values()]
         return sizes == own and sum(sizes) == self._size
 
@@ -201,7 +212,10 @@ class Scheduler:
         self._drop(queue, rank)
 
     def _drop(self, queue: _Queue, rank: int) -> None:
-        flow = queue.classes[rank].popleft().flow
+        waiting = queue.classes[rank]
+        if not waiting:
+            return
+        flow = waiting.popleft().flow
         flow.count_drop()
         self.late[flow.key] = None
         queue.size -= 1

@@ -7,6 +7,7 @@ until nothing is left, and uses nothing after a call that may have closed it.
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from psp.circuit.events import (
     ExtendRequested,
@@ -36,6 +37,9 @@ from relay.stats import RelayStats
 
 _TELL_INTERVAL = Seconds(0.02)
 """Between looks at who sends too much; a mark lives longer (`congestion.MARKED_FOR`)."""
+
+_MAX_WARNINGS = 32
+"""Of these at a time, the others later: reports must not be a flood of their own."""
 
 
 class Upkeep:
@@ -115,10 +119,10 @@ class Upkeep:
             if circuit is not None:
                 self._congestion.note_over(circuit, now)
         late.clear()
-        for key, circuit in warned.items():
+        for key in list(islice(warned, _MAX_WARNINGS)):
+            circuit = warned.pop(key)
             circuit.hop.warn(now)
             self._forwarding.touched[key] = circuit
-        warned.clear()
 
     def next_timeout(self) -> Monotonic | None:
         """Return when to call ``handle_timeout``."""

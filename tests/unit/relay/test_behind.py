@@ -185,3 +185,22 @@ def test_requests_beside_a_flood_are_answered(joined):
 
     assert answer is not None
     assert carol.strays == []
+
+
+def test_warnings_to_many_circuits_are_spread_over_time(make_rig):
+    rig = make_rig(2)
+    clients = [rig.build(0, 1) for _ in range(80)]
+    relay = fall_behind(rig, 0)
+    for _, circuit in clients:
+        circuit.origin.take_marks()
+
+    for client, circuit in clients:
+        client.send_blocks(circuit, BLOCKS[:10], rig.now)
+    rig.run(0.03)
+    few = sum(circuit.origin.take_marks()[1] for _, circuit in clients)
+    rig.run(0.3)
+    rest = [circuit.origin.take_marks()[1] for _, circuit in clients]
+
+    assert relay.stats.cells_policed == 0
+    assert few <= 64
+    assert few + sum(rest) == 80
