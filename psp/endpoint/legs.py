@@ -3,8 +3,9 @@
 A leg is one pair of spliced circuits. Both ends send a probe over every leg every
 150 ms, so silence means that a relay of the leg is gone or that the leg is very bad.
 
-* A leg is *well* while a block came over it within `suspect_after` and the peer, in its
-  own probes, says the same.
+* A leg is *well* while blocks come over it about as often as they did, and the peer, in
+  its own probes, says that it hears us. Where speech comes every 20 ms, 150 to 200 ms
+  without any are suspicious; where probes are all that comes, `suspect_after`.
 * Blocks go over one well leg, the present one while it stays well; when none is well,
   over all of them: what gets through is what counts.
 * A leg is *lost* after `lost_after` of silence.
@@ -18,6 +19,9 @@ from psp.wire.session_block import Probe
 
 MAX_LEGS = 4
 _REMEMBERED_PROBES = 16
+_GAPS = 2.0
+_GAP_DECAY = 0.95
+"""Of the longest gap, for each arrival: 20 arrivals later a third of it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,16 @@ class LegConfig:
 
     Attributes:
         probe_every: Between probes on one leg.
-        suspect_after: Silence after which a leg is not well; above two probes.
+        least_suspect: Silence that means nothing, however often blocks came: a relay
+            that pauses, or a queue that fills. Twice the longest gap of late comes on
+            top, since blocks are lost and their repair takes longer than this.
+        suspect_after: Silence after which a leg is not well in any case; above two
+            probes.
         lost_after: Silence after which a leg is given up.
     """
 
     probe_every: Seconds = Seconds(0.15)
+    least_suspect: Seconds = Seconds(0.1)
     suspect_after: Seconds = Seconds(0.4)
     lost_after: Seconds = Seconds(1.2)
 
@@ -39,6 +48,7 @@ class LegConfig:
 class _Leg:
     heard_at: Monotonic
     probe_due: Monotonic
+    longest_gap: Seconds
     probe_number: int = 0
     probes: dict[int, Monotonic] = field(default_factory=dict)
     round_trip: Seconds = Seconds(0.0)
@@ -64,7 +74,7 @@ class Legs:
 
     def add(self, leg: int, now: Monotonic) -> None:
         """Start to use a leg; the present one is kept."""
-        self._legs[leg] = _Leg(now, now)
+        self._legs[leg] = _Leg(now, now, self._config.suspect_after)
 
     def remove(self, leg: int) -> None:
         """Stop using a leg; an unknown one is fine."""
@@ -72,7 +82,9 @@ class Legs:
 
     def heard(self, leg: int, now: Monotonic) -> None:
         """Note that a good block came over ``leg``."""
-        if (entry := self._legs.get(leg)) is not None:
+        entry = self._legs.get(leg)
+        if entry is not None and (gap := now - entry.heard_at) > 0:
+            entry.longest_gap = Seconds(max(gap, entry.longest_gap * _GAP_DECAY))
             entry.heard_at = now
 
     def receive_probe(self, probe: Probe) -> None:
@@ -94,8 +106,12 @@ class Legs:
     def is_well(self, leg: int, now: Monotonic) -> bool:
         """Whether blocks seem to pass in both directions."""
         entry = self._legs[leg]
-        limit = self._config.suspect_after
-        return now - entry.heard_at < limit and entry.peer_silence < limit
+        config = self._config
+        usual = config.least_suspect + _GAPS * entry.longest_gap
+        limit = min(config.suspect_after, usual)
+        return (
+            now - entry.heard_at < limit and entry.peer_silence < config.suspect_after
+        )
 
     def to_use(self, now: Monotonic) -> list[int]:
         """Return the legs to send over: one well leg, or all of them."""

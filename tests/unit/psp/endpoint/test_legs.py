@@ -33,6 +33,35 @@ def test_the_other_leg_takes_over_when_the_first_falls_silent():
     assert legs.to_use(at(0.45)) == [1]
 
 
+def test_where_speech_came_all_the_time_a_fifth_of_a_second_is_suspicious():
+    legs = two_legs()
+    for tick in range(1, 101):
+        legs.heard(0, at(tick * 0.02))
+    legs.heard(1, at(2.0))
+
+    assert legs.to_use(at(2.12)) == [0]
+    assert legs.to_use(at(2.2)) == [1]
+
+
+def test_after_a_hole_the_next_one_may_be_as_long():
+    legs = two_legs()
+    for tick in range(1, 101):
+        legs.heard(0, at(tick * 0.02))
+    legs.heard(0, at(2.1))
+    legs.heard(1, at(2.1))
+
+    assert legs.to_use(at(2.35)) == [0]
+
+
+def test_probes_that_come_late_are_nothing_to_worry_about():
+    legs = two_legs()
+    for tick in range(1, 11):
+        legs.heard(0, at(tick * 0.15))
+        legs.heard(1, at(tick * 0.15))
+
+    assert legs.to_use(at(1.5 + 0.35)) == [0]
+
+
 def test_the_session_stays_on_the_leg_it_changed_to():
     legs = two_legs()
     legs.to_use(at(0.0))
