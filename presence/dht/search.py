@@ -210,7 +210,8 @@ class Search:
         """Return whom to ask for a slot, and what they claim.
 
         The claim that most members share comes first, then the newest other one: that
-        liars claim something must not keep us from what the others have.
+        liars claim something must not keep us from what the others have. What we hold
+        ourselves need not be fetched.
         """
         known = result.sequence(slot)
         by_claim: dict[int, list[bytes]] = defaultdict(list)
@@ -220,12 +221,14 @@ class Search:
         if not by_claim:
             return []
         most = max(by_claim, key=lambda claim: (len(by_claim[claim]), claim))
-        chosen = [(by_claim[most][0], most)]
+        own = self._members.own_id
+        holders = sorted(by_claim[most], key=lambda member: member != own)
+        chosen = [(holders[0], most)]
         others = sorted(claim for claim in by_claim if claim != most)
         if others:
             chosen.append((by_claim[others[-1]][0], others[-1]))
-        elif len(by_claim[most]) > 1:
-            chosen.append((by_claim[most][1], most))
+        elif holders[0] != own and len(holders) > 1:
+            chosen.append((holders[1], most))
         return chosen[:MAX_CLAIMERS]
 
     async def _fetch_from(

@@ -7,6 +7,7 @@ from typing import Protocol
 from psp.circuit.events import (
     CircuitBuilt,
     CircuitClosed,
+    ExtendFailed,
     HopAdded,
     NoticeReceived,
     OriginEvent,
@@ -122,8 +123,8 @@ class Circuit:
 
     @property
     def granted(self) -> int:
-        """What every hop grants, in kbit/s each way; 0 if nothing was asked for."""
-        return min(self.grants, default=0)
+        """What every hop that was asked grants, in kbit/s each way; 0 if none was."""
+        return min((grant for grant in self.grants if grant), default=0)
 
     @property
     def handshake_hash(self) -> bytes:
@@ -174,6 +175,12 @@ class Circuit:
             if future in self._pings.get(hop, ()):
                 self._pings[hop].remove(future)
 
+    def await_hop(self, node: NodeRecord) -> None:
+        """Note that a hop is being added: ``built`` is done again when it is there."""
+        self.path = (*self.path, node)
+        self.built = asyncio.get_running_loop().create_future()
+        self._judge = LossJudge(len(self.path))
+
     def serve(self, command: RelayCommand, handler: RequestHandler) -> None:
         """Answer this command of the last hop with ``handler``."""
         self._handlers[command] = handler
@@ -189,11 +196,14 @@ class Circuit:
                 self.hops_added = event.hop
                 self.grants.append(event.granted)
             case CircuitBuilt():
-                self.build_time = event.build_time
+                self.build_time = Seconds(self.build_time + event.build_time)
                 if not self.built.done():
                     self.built.set_result(None)
             case CircuitClosed():
                 self._end(event.reason, event.hop)
+            case ExtendFailed():
+                self._fail_build(CircuitError(event.reason, len(self.path)))
+                self.close(event.reason)
             case Truncated():
                 # Without its last hop it is of no use to whoever opened it.
                 self.close(event.reason)
@@ -262,12 +272,15 @@ class Circuit:
         except CircuitError:
             return None
 
-    def _end(self, reason: Reason, hop: int | None) -> None:
-        error = CircuitError(reason, hop)
-        self.failed_hop = hop
+    def _fail_build(self, error: CircuitError) -> None:
         if not self.built.done():
+            self.failed_hop = error.hop
             self.built.set_exception(error)
             self.built.exception()  # whoever still waits gets it all the same
+
+    def _end(self, reason: Reason, hop: int | None) -> None:
+        error = CircuitError(reason, hop)
+        self._fail_build(error)
         for waiting in self._waiting.values():
             _fail(waiting, error)
         for pings in self._pings.values():

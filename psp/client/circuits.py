@@ -7,6 +7,7 @@
 * A relay that has not the bandwidth that a call needs is left out of calls' circuits for
   a minute; it is no suspect, and never a reason to leave the primary guards.
 * Guards are told what worked and what did not (R-PATH-4, R-TAG-6).
+* A circuit that stands ready is a build that is nearly done (`ReadyCircuits`).
 """
 
 import asyncio
@@ -16,9 +17,11 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from psp.bandwidth import NO_BANDWIDTH, Bandwidth
+from psp.client.build_race import BandwidthError, Race, Wish
 from psp.client.circuit import Circuit, CircuitError
 from psp.client.context import ClientContext
 from psp.client.network import ClientNetwork
+from psp.client.ready_circuits import Kind, ReadyCircuits
 from psp.directory.trusted import CLOCK_TOLERANCE
 from psp.errors import PspError
 from psp.ids import NodeId
@@ -27,6 +30,8 @@ from psp.path.selection import NoPathError, Path, PathSelector, Purpose
 from psp.units import Monotonic, Seconds, UnixTime
 from psp.wire.cell import Reason
 from psp.wire.endpoint import Endpoint
+
+__all__ = ["BandwidthError", "BuilderConfig", "CircuitBuilder", "RegistryExpiredError"]
 
 MAX_SUSPECTS = 256
 """Relays that are remembered for having failed; as many for being full."""
@@ -61,23 +66,12 @@ class RegistryExpiredError(PspError):
     """No new circuits: what is known of the relays is too old (R-RPC-2)."""
 
 
-class BandwidthError(CircuitError):
-    """Relays on every path tried have promised their bandwidth to others."""
-
-    def __init__(self, least: int) -> None:
-        """Say how much was needed, in kbit/s."""
-        super().__init__(Reason.BANDWIDTH)
-        self._least = least
-
-    def __str__(self) -> str:
-        return (
-            f"no relay on the path grants {self._least} kbit/s; try again in a minute, "
-            "or ask for less (min_kbit_per_s in [call])"
-        )
-
-
 class CircuitBuilder:
-    """Opens circuits for one client."""
+    """Opens circuits for one client.
+
+    Attributes:
+        ready: Where circuits stand ready; None for nowhere.
+    """
 
     def __init__(
         self,
@@ -108,6 +102,7 @@ class CircuitBuilder:
         self._full: dict[NodeId, Monotonic] = {}
         self._build_times: deque[float] = deque(maxlen=_BUILD_TIMES)
         self._alive_at = network.now()
+        self.ready: ReadyCircuits | None = None
 
     async def open(
         self,
@@ -118,6 +113,7 @@ class CircuitBuilder:
         avoid: Collection[NodeId] = (),
         second_guard: bool = False,
         length: int | None = None,
+        is_fresh: bool = False,
     ) -> Circuit:
         """Return a built circuit.
 
@@ -128,6 +124,8 @@ class CircuitBuilder:
             avoid: Relays to leave out where possible.
             second_guard: Enter by the second guard: for hot spares.
             length: Hops, where it is not what the purpose asks for.
+            is_fresh: Build all of it: among the hops of one that stood ready are none of
+                ``avoid``, but perhaps others of their operators.
 
         Raises:
             NoPathError: If there is no path.
@@ -138,8 +136,22 @@ class CircuitBuilder:
         expires = self._context.registry.expires + CLOCK_TOLERANCE
         if self._context.unix_time() >= expires:
             raise RegistryExpiredError("the registry has expired; fetch a newer file")
-        wish = _Wish(purpose, last, frozenset(avoid), second_guard, length, endpoint)
-        race = _Race(self, wish)
+        wish = Wish(purpose, last, frozenset(avoid), second_guard, length, endpoint)
+        begun = None if is_fresh or second_guard else self._take_ready(wish)
+        return await self._run(Race(self, wish, begun))
+
+    async def open_ready(self, kind: Kind) -> Circuit:
+        """Return a circuit but for its last hop, to stand ready (`ReadyCircuits`).
+
+        Raises:
+            PspError: As `open` does.
+        """
+        wish = Wish(kind.purpose, None, frozenset(), length=kind.length)
+        race = Race(self, wish)
+        race.is_for_later = True
+        return await self._run(race)
+
+    async def _run(self, race: Race) -> Circuit:
         try:
             async with asyncio.timeout(self.config.within):
                 return await race.run()
@@ -148,13 +160,42 @@ class CircuitBuilder:
         finally:
             race.close()
 
+    def _take_ready(self, wish: Wish) -> Circuit | None:
+        """Return a build that is nearly done, if one that fits stood ready."""
+        if self.ready is None:
+            return None
+        shunned = self._shunned(wish, self._network.now())
+
+        def last_of(circuit: Circuit) -> NodeRecord | None:
+            guard, *between = (node.node_id for node in circuit.path)
+            if guard in shunned or not (shunned | wish.avoid).isdisjoint(between):
+                return None
+            return self._selector.choose_last(
+                wish.purpose,
+                circuit.path,
+                self._context.entropy,
+                last=wish.last,
+                endpoint=wish.endpoint,
+                exclude=shunned,
+                avoid=wish.avoid,
+            )
+
+        kind = Kind(wish.purpose, wish.length or wish.purpose.length)
+        taken = self.ready.take(kind, last_of)
+        if taken is None:
+            return None
+        circuit, last = taken
+        asked = self.asked(wish, Path((*circuit.path, last)))
+        self._network.extend(circuit, last, *asked[-1:])
+        return circuit
+
     def rendezvous(self, avoid: Collection[NodeId]) -> NodeRecord:
         """Draw a rendezvous relay without building to it.
 
         Raises:
             NoPathError: If there is none.
         """
-        wish = _Wish(Purpose.RENDEZVOUS_CALLER, None, frozenset(avoid))
+        wish = Wish(Purpose.RENDEZVOUS_CALLER, None, frozenset(avoid))
         return self.choose(wish, ()).hops[-1]
 
     async def blame_silence(self, circuit: Circuit) -> None:
@@ -186,13 +227,10 @@ class CircuitBuilder:
 
     # -- for the race
 
-    def choose(self, wish: "_Wish", besides: Collection[NodeId]) -> Path:
+    def choose(self, wish: Wish, besides: Collection[NodeId]) -> Path:
         """Choose a path without suspects and ``besides``, or with them if need be."""
         now = self._network.now()
-        shunned = _still(self._suspects, now)
-        if wish.purpose in _MEDIA:
-            shunned |= self._full_relays(shunned, now)
-        shunned.discard(wish.last or NodeId(b""))
+        shunned = self._shunned(wish, now)
         for exclude in (shunned | set(besides), shunned, set()):
             try:
                 return self._selector.choose_path(
@@ -215,7 +253,7 @@ class CircuitBuilder:
         """Start one build; ``asked`` is for each relay, if for any."""
         return self._network.open(path.hops, asked)
 
-    def asked(self, wish: "_Wish", path: Path) -> list[Bandwidth]:
+    def asked(self, wish: Wish, path: Path) -> list[Bandwidth]:
         """Return what each relay is asked for."""
         if wish.purpose not in _MEDIA:
             return []
@@ -223,6 +261,11 @@ class CircuitBuilder:
         if wish.last is not None:
             asked[-1] = replace(asked[-1], min_kbit_per_s=0)
         return asked
+
+    @property
+    def most(self) -> tuple[int, int]:
+        """How many builds there are for one wish at the same time, and in all."""
+        return self.config.racers, self.config.attempts
 
     @property
     def race_after(self) -> float:
@@ -247,6 +290,13 @@ class CircuitBuilder:
             self._shun(self._full, refused, now)
         elif circuit.failed_hop is not None:
             self.suspect(circuit.path, circuit.failed_hop)
+
+    def _shunned(self, wish: Wish, now: Monotonic) -> set[NodeId]:
+        shunned = _still(self._suspects, now)
+        if wish.purpose in _MEDIA:
+            shunned |= self._full_relays(shunned, now)
+        shunned.discard(wish.last or NodeId(b""))
+        return shunned
 
     def _full_relays(self, suspects: set[NodeId], now: Monotonic) -> set[NodeId]:
         """Return who has lately refused; no primary guard unless another one serves."""
@@ -275,71 +325,3 @@ def _is_for_bandwidth(circuit: Circuit) -> bool:
 
 def _still(shunned: dict[NodeId, Monotonic], now: Monotonic) -> set[NodeId]:
     return {node_id for node_id, until in shunned.items() if until > now}
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    purpose: Purpose
-    last: NodeId | None
-    avoid: frozenset[NodeId]
-    second_guard: bool = False
-    length: int | None = None
-    endpoint: Endpoint | None = None
-
-
-class _Race:
-    """Builds for one wish."""
-
-    def __init__(self, builder: CircuitBuilder, wish: _Wish) -> None:
-        self._builder = builder
-        self._wish = wish
-        self._running: list[Circuit] = []
-        self._started = 0
-        self._last_error = CircuitError(Reason.TIMEOUT)
-
-    async def run(self) -> Circuit:
-        """Return the first circuit that is built."""
-        while True:
-            if self._may_start():
-                self._start()
-            if not self._running:
-                raise self._last_error
-            await asyncio.wait(
-                [circuit.built for circuit in self._running],
-                timeout=self._builder.race_after if self._may_start() else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for circuit in list(self._running):
-                if circuit.built.done():
-                    self._running.remove(circuit)
-                    self._builder.learn(circuit)
-                    error = circuit.built.exception()
-                    if error is None:
-                        return circuit
-                    if isinstance(error, CircuitError):
-                        self._last_error = self._explain(error)
-
-    def close(self) -> None:
-        """Give up the builds that lost."""
-        for circuit in self._running:
-            circuit.close()
-        self._running.clear()
-
-    def _may_start(self) -> bool:
-        config = self._builder.config
-        return len(self._running) < config.racers and self._started < config.attempts
-
-    def _start(self) -> None:
-        # The guard stays: a slow build must not move the client to another one.
-        besides = {
-            node.node_id for circuit in self._running for node in circuit.path[1:-1]
-        }
-        path = self._builder.choose(self._wish, besides)
-        asked = self._builder.asked(self._wish, path)
-        self._running.append(self._builder.start(path, asked))
-        self._started += 1
-
-    def _explain(self, error: CircuitError) -> CircuitError:
-        if error.reason is not Reason.BANDWIDTH:
-            return error
-        return BandwidthError(self._builder.call_bandwidth.min_kbit_per_s)

@@ -60,6 +60,19 @@ class ClientNetwork:
         self._driver.schedule_flush()
         return circuit
 
+    def extend(
+        self, circuit: Circuit, node: NodeRecord, bandwidth: Bandwidth = NO_BANDWIDTH
+    ) -> None:
+        """Add a hop to a circuit that is built; await its new ``built``.
+
+        Raises:
+            CircuitError: If it has ended.
+        """
+        spec = HopSpec(node.node_id, node.onion_key, node.endpoints, bandwidth)
+        self.origin(circuit.key).extend(spec, self.now())
+        circuit.await_hop(node)
+        self.touch(circuit.key)
+
     def origin(self, key: int) -> OriginCircuit:
         """Return the machine behind a circuit that is open.
 

@@ -1,7 +1,7 @@
 """Everything a running client is made of: put together, started and ended as one."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ from psp.client.lookups.many import LookupQueue
 from psp.client.lookups.spare_circuits import SpareCircuits
 from psp.client.lookups.unhurried import unhurried_queue
 from psp.client.network import ClientNetwork
+from psp.client.ready_circuits import TO_BE_CALLED, TO_CALL, Kind, ReadyCircuits
 from psp.client.sealed_file import SealedFile
 from psp.client.snapshot_following import follow_snapshots, make_snapshots
 from psp.client.state import ClientState
@@ -115,6 +116,10 @@ class ClientParts:
         self.spares = SpareCircuits(
             context, self.circuits, self.directory, config.spares
         )
+        self.ready = ReadyCircuits(
+            self.circuits, self._ready_kinds, self.spares.take_turn
+        )
+        self.circuits.ready = self.ready
         self.lookup = Lookup(context, self.spares, self.directory)
         self.lookup.highest.update(outfit.state.highest)
         self.queue = LookupQueue(self.lookup)
@@ -151,6 +156,7 @@ class ClientParts:
         """Begin what runs in the background."""
         membership = self.outfit.membership
         self.spares.start()
+        self.ready.start()
         self._run(self._save_now_and_then())
         self._run(self.directory.run())
         if self.mailboxes is not None:
@@ -173,10 +179,16 @@ class ClientParts:
             last_first.callback(self._save)
             last_first.callback(self.network.close)
             last_first.push_async_callback(self._end_tasks)
+            last_first.push_async_callback(self.ready.close)
             last_first.push_async_callback(self.spares.close)
             last_first.push_async_callback(self.calls.close)
             last_first.push_async_callback(self.presence.withdraw)
             last_first.push_async_callback(self.watcher.close)
+
+    def _ready_kinds(self) -> Collection[Kind]:
+        to_call = () if self.spares.is_idle else TO_CALL
+        is_announced = self.presence.announcer is not None
+        return (*to_call, *(TO_BE_CALLED if is_announced else ()))
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

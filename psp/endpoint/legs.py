@@ -19,7 +19,7 @@ from psp.wire.session_block import Probe
 
 MAX_LEGS = 4
 _REMEMBERED_PROBES = 16
-_GAPS = 2.0
+_GAPS = 1.5
 _GAP_DECAY = 0.95
 """Of the longest gap, for each arrival: 20 arrivals later a third of it counts."""
 
@@ -31,15 +31,15 @@ class LegConfig:
     Attributes:
         probe_every: Between probes on one leg.
         least_suspect: Silence that means nothing, however often blocks came: a relay
-            that pauses, or a queue that fills. Twice the longest gap of late comes on
-            top, since blocks are lost and their repair takes longer than this.
+            that pauses, or a queue that fills. 1.5 times the longest gap of late
+            comes on top, since blocks are lost and their repair takes longer than this.
         suspect_after: Silence after which a leg is not well in any case; above two
             probes.
         lost_after: Silence after which a leg is given up.
     """
 
     probe_every: Seconds = Seconds(0.15)
-    least_suspect: Seconds = Seconds(0.1)
+    least_suspect: Seconds = Seconds(0.12)
     suspect_after: Seconds = Seconds(0.4)
     lost_after: Seconds = Seconds(1.2)
 

@@ -119,9 +119,13 @@ class ClientMachine:
         self._touched.add(key)
 
     def send_blocks(self, key: int, blocks: list[bytes], now: Monotonic) -> None:
-        """Send session-handshake blocks over a circuit; gone if it is closed."""
-        entry = self._circuits.get(key)
-        if entry is not None:
+        """Send session-handshake blocks over a circuit; gone if it is closed.
+
+        They go behind what was asked of its hops before.
+        """
+        if (entry := self._circuits.get(key)) is not None:
+            self._collect(key, entry, now)
+        if (entry := self._circuits.get(key)) is not None:
             self.links.send(entry.link, entry.origin.send_blocks(blocks), now)
 
     def close_circuit(self, key: int, reason: Reason, now: Monotonic) -> None:

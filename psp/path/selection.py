@@ -24,21 +24,22 @@ remain; else every registered relay counts, and those that are really off cost a
 build each.
 """
 
-import enum
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from psp.entropy import Entropy
-from psp.errors import PspError
 from psp.ids import NodeId
 from psp.netdoc.node_record import NodeRecord
 from psp.path.constraints import Constraints
 from psp.path.guards import GuardSet
 from psp.path.layer2 import Layer2Guards
+from psp.path.purpose import NoPath, NoPathError, Purpose
 from psp.path.weights import Wheel, known_fraction, node_weights
 from psp.path.workers import spread
 from psp.units import Monotonic, UnixTime
 from psp.wire.endpoint import Endpoint
+
+__all__ = ["NoPath", "NoPathError", "Path", "PathSelector", "Purpose"]
 
 KNOWN_FRACTION = 0.60
 """Share of weighted paths that must be known before the first circuit (R-PATH-3), and
@@ -46,66 +47,6 @@ must remain when relays are left out. Fewer would let whoever serves the registr
 directory decide which paths there are."""
 LAST_TRIES = 16
 """Last hops drawn before giving up; only tiny or very lopsided networks need more."""
-
-
-class Purpose(enum.Enum):
-    """What a circuit is for; a circuit serves one purpose only."""
-
-    DIRECTORY = "directory"
-    REGISTRATION = "registration"
-    LOOKUP = "lookup"
-    INTRODUCTION = "introduction"
-    WATCH = "watch"
-    WATCH_POINT = "watch_point"
-    MAILBOX = "mailbox"
-    RENDEZVOUS_CALLER = "rendezvous_caller"
-    RENDEZVOUS_CALLEE = "rendezvous_callee"
-
-    @property
-    def uses_layer2(self) -> bool:
-        """Whether others can make the client build such circuits.
-
-        Whoever is watched chooses the presence point and when something changes.
-        """
-        return self in {
-            Purpose.REGISTRATION,
-            Purpose.RENDEZVOUS_CALLEE,
-            Purpose.WATCH,
-            Purpose.WATCH_POINT,
-        }
-
-    @property
-    def length(self) -> int:
-        """How many hops, unless the caller says otherwise."""
-        return 4 if self in {Purpose.RENDEZVOUS_CALLEE, Purpose.WATCH} else 3
-
-    @property
-    def asks_services(self) -> bool:
-        """Whether the last hop does what only its node's first worker does."""
-        return self not in {Purpose.RENDEZVOUS_CALLER, Purpose.RENDEZVOUS_CALLEE}
-
-
-class NoPath(enum.StrEnum):
-    """Why there is no path."""
-
-    TOO_LITTLE_KNOWN = "less than 60 % of paths are known"
-    UNKNOWN_LAST = "the last hop is not in the registry"
-    UNKNOWN_ENDPOINT = "the registry has another endpoint for the last hop"
-    NO_LAST = "no relay may be the last hop"
-    NO_GUARD = "no guard fits the last hop"
-    NO_MIDDLE = "no relay fits between guard and last hop"
-
-
-class NoPathError(PspError):
-    """No path could be chosen.
-
-    Attributes:
-        reason: Why.
-    """
-
-    def __init__(self, reason: NoPath) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +203,46 @@ class PathSelector:
             last_endpoint=endpoint,
         )
         return Path(spread_hops, frozenset(overlaps))
+
+    def choose_last(
+        self,
+        purpose: Purpose,
+        path: Sequence[NodeRecord],
+        entropy: Entropy,
+        *,
+        last: NodeId | None = None,
+        endpoint: Endpoint | None = None,
+        exclude: Collection[NodeId] = (),
+        avoid: Collection[NodeId] = (),
+    ) -> NodeRecord | None:
+        """Choose the last hop of a path that was chosen without; None if none fits.
+
+        Args:
+            purpose: As the others for `choose_path`.
+            path: The hops before it.
+            entropy: For the draws.
+            last: The last hop, where the purpose gives it.
+            endpoint: Its endpoint, where somebody waits there.
+            exclude: Nodes it must not be.
+            avoid: Nodes it should not be, or go together with.
+        """
+        soft = tuple(self._nodes[key] for key in avoid if key in self._nodes)
+        query = _Query(purpose, len(path) + 1, False, frozenset(exclude), soft)  # noqa: FBT003
+        fixed = self._nodes.get(last) if last else None
+        if (last and fixed is None) or (
+            endpoint and (fixed is None or endpoint not in fixed.endpoints)
+        ):
+            return None
+        for node in self._lasts(query, fixed, entropy):
+            if self._constraints.allows(node, path):
+                (chosen,) = spread(
+                    (node,),
+                    entropy,
+                    last_is_first_worker=purpose.asks_services,
+                    last_endpoint=endpoint,
+                )
+                return chosen
+        return None
 
     def _last_record(self, last: NodeId | None) -> NodeRecord | None:
         if last is None:

@@ -15,7 +15,7 @@ rings. Between ringing and answering nothing is built.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from psp.client.announcing.registration import PresenceRegistration
 from psp.client.calls.doorbell import ContactOf, Doorbell, Ring, no_contacts
@@ -55,6 +55,8 @@ from psp.wire.presence import IntroductionAnswer
 from psp.wire.relay_message import RelayCommand
 
 __all__ = ["CallError", "Calls", "EstablishedCall"]
+
+_Agreed = tuple[SessionKeys, UserId | None]
 
 JOIN_WITHIN = Seconds(10.0)
 """From an answer to keys, the building of the circuit not counted."""
@@ -278,8 +280,8 @@ class Calls:
         )
         try:
             handshake = CalleeHandshake(responder, circuit, self._network)
-            await circuit.request(RelayCommand.JOIN, introduction.cookie)
-            keys, caller = await handshake.keys(JOIN_WITHIN)
+            joining = circuit.request(RelayCommand.JOIN, introduction.cookie)
+            keys, caller = await _unless(joining, handshake.keys(JOIN_WITHIN))
         except BaseException:
             circuit.close()
             raise
@@ -329,6 +331,22 @@ class Calls:
         )
         keeper.start(circuit)
         return EstablishedCall(session, keeper, point)
+
+
+async def _unless(
+    joining: Coroutine[None, None, bytes], agreeing: Coroutine[None, None, _Agreed]
+) -> _Agreed:
+    """Agree on keys behind JOIN, without waiting for its answer, unless that is no."""
+    tasks = asyncio.create_task(joining), asyncio.create_task(agreeing)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[1].done():
+            tasks[0].result()
+        return await tasks[1]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _hops(ring: Ring) -> int | None:

@@ -6,6 +6,8 @@ changes nothing.
 """
 
 import asyncio
+from collections.abc import Iterator
+from itertools import chain
 from typing import Protocol
 
 from psp.client.circuit import Circuit
@@ -23,6 +25,9 @@ from psp.netdoc.presence_keys import is_signed_by_user
 from psp.units import Seconds
 from psp.wire.session_block import handshake_blocks, unpack_handshake
 
+_SECOND_COPY = Seconds(0.002)
+"""The first message 2 goes out right behind JOIN, and a relay that sees both at once
+drops it."""
 _FIRST_RETRY = Seconds(0.25)
 _BACK_OFF = 1.5
 _MAX_RETRY = Seconds(0.5)
@@ -157,14 +162,14 @@ class CalleeHandshake:
         Raises:
             TimeoutError: If no valid message 3 comes in time.
         """
-        retry = _FIRST_RETRY
+        waits = chain((_SECOND_COPY,), _retries())
         async with asyncio.timeout(within):
             while not self._done.is_set():
                 self._sender.send_blocks(self._circuit, self._blocks)
                 try:
-                    await asyncio.wait_for(self._done.wait(), retry)
+                    await asyncio.wait_for(self._done.wait(), next(waits))
                 except TimeoutError:
-                    retry = Seconds(min(retry * _BACK_OFF, _MAX_RETRY))
+                    continue
         return self._responder.keys, self._caller
 
     def _receive(self, block: bytes) -> None:
@@ -178,3 +183,10 @@ class CalleeHandshake:
             # it is out of turn.
             return
         self._done.set()
+
+
+def _retries() -> Iterator[Seconds]:
+    retry = _FIRST_RETRY
+    while True:
+        yield retry
+        retry = Seconds(min(retry * _BACK_OFF, _MAX_RETRY))

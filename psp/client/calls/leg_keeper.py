@@ -138,6 +138,7 @@ class LegKeeper:
             endpoint=Endpoint.decode(reserve.endpoint),
             avoid=self._relays_in_use(),
             second_guard=second_guard,
+            is_fresh=True,
         )
         try:
             await circuit.request(RelayCommand.ESTABLISH, reserve.cookie)
@@ -162,6 +163,7 @@ class LegKeeper:
             endpoint=Endpoint.decode(message.endpoint),
             avoid=self._relays_in_use(),
             second_guard=second_guard,
+            is_fresh=True,
             length=self.callee_hops,
         )
         try:

@@ -93,6 +93,7 @@ class Placing:
         self._on_step = on_step
         self._initiators = Initiators()
         self._handshake: CallerHandshake | None = None
+        self._establishing: asyncio.Task[None] | None = None
 
     async def run(self, points: Sequence[Presence]) -> PlacedCall:
         """Call, and wait until the callee answers or the introduction has ended.
@@ -105,6 +106,7 @@ class Placing:
             left = await self._introduce(points, meeting)
             self._on_step("introduction delivered")
             circuit = await meeting
+            await self._wait_until_established()
             further = asyncio.create_task(self._introduce_further(left, meeting))
             try:
                 keys = await self._wait_for_keys(circuit)
@@ -112,25 +114,34 @@ class Placing:
                 further.cancel()
                 await asyncio.gather(further, return_exceptions=True)
         except BaseException:
-            await _close(meeting)
+            await self._close(meeting)
             raise
         self._on_step("keys agreed end to end")
         return PlacedCall(circuit, keys, self._initiators.presence_point)
 
     async def _open_meeting(self, points: Sequence[Presence]) -> Circuit:
-        """Wait at a relay, none of the callee's points: it must not die with one."""
+        """Go to a relay, none of the callee's points: it must not die with one.
+
+        That we wait there is said on the way: the callee takes longer to come.
+        """
         caller = self._caller
         avoid = [point.place.node_id for point in points]
         circuit = await caller.circuits.open(Purpose.RENDEZVOUS_CALLER, avoid=avoid)
-        try:
-            self._on_step("circuits built")
-            self._handshake = CallerHandshake(self._initiators, circuit, self._sender)
-            await circuit.request(RelayCommand.ESTABLISH, caller.cookie)
-        except BaseException:
-            circuit.close()
-            raise
-        self._on_step("rendezvous established")
+        self._on_step("circuits built")
+        self._handshake = CallerHandshake(self._initiators, circuit, self._sender)
+        self._establishing = asyncio.create_task(self._establish(circuit))
         return circuit
+
+    async def _establish(self, meeting: Circuit) -> None:
+        await meeting.request(RelayCommand.ESTABLISH, self._caller.cookie)
+        self._on_step("rendezvous established")
+
+    async def _wait_until_established(self) -> None:
+        assert self._establishing is not None  # noqa: S101 - the meeting is open
+        try:
+            await self._establishing
+        except PspError as error:
+            raise UnreachableError(f"the rendezvous does not serve: {error}") from None
 
     async def _introduce(
         self, points: Sequence[Presence], meeting: "asyncio.Task[Circuit]"
@@ -217,6 +228,16 @@ class Placing:
                 return
             await meeting.request(RelayCommand.ESTABLISH, self._caller.cookie)
 
+    async def _close(self, meeting: "asyncio.Task[Circuit]") -> None:
+        """Close the circuit to the rendezvous, or give its build up."""
+        meeting.cancel()
+        (outcome,) = await asyncio.gather(meeting, return_exceptions=True)
+        if not isinstance(outcome, BaseException):
+            outcome.close()
+        if self._establishing is not None:
+            self._establishing.cancel()
+            await asyncio.gather(self._establishing, return_exceptions=True)
+
 
 def _has_failed(task: "asyncio.Task[Circuit] | asyncio.Task[None]") -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
@@ -240,11 +261,3 @@ def _most_telling(failures: Sequence[Exception]) -> CallError:
         if any(isinstance(error, kind) for error in failures):
             return kind(words)
     return UnreachableError(words)
-
-
-async def _close(meeting: "asyncio.Task[Circuit]") -> None:
-    """Close the circuit to the rendezvous, or give its build up."""
-    meeting.cancel()
-    (outcome,) = await asyncio.gather(meeting, return_exceptions=True)
-    if not isinstance(outcome, BaseException):
-        outcome.close()

@@ -27,7 +27,7 @@ from psp.netdoc.presence_record import (
     RecordRefusedError,
     parse,
 )
-from psp.netdoc.voice import VOICE_SLOTS, Question, Voice
+from psp.netdoc.voice import Question, Voice
 from psp.wire.lookup import ANY_SLOT, Found, FoundState
 
 MOST_VOICES = 5
@@ -175,18 +175,6 @@ class Evidence:
             answers.newest[question.location] = given
         for data in found.voices:
             self._take_voice(Voice.decode(data), question, answers, unix_now)
-
-    def further_slots(self, location: bytes) -> list[int]:
-        """Return the slots in which voices claim more than we have in hand."""
-        place = self._places[location]
-        return [
-            slot
-            for slot in range(VOICE_SLOTS)
-            if any(
-                claims[slot] > place.in_hand.get(slot, 0)
-                for claims in place.claims.values()
-            )
-        ]
 
     def is_sure(self) -> bool:
         """Tell whether enough voices say that there is nothing newer, everywhere."""

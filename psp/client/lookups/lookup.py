@@ -29,7 +29,7 @@ from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.presence_inner import Presence, read_records
 from psp.netdoc.presence_record import STATUS_SLOT, locations_at
 from psp.netdoc.presence_status import Status, read_status
-from psp.netdoc.voice import Question
+from psp.netdoc.voice import VOICE_SLOTS, Question
 from psp.units import Seconds, UnixTime
 from psp.wire.lookup import ANY_SLOT, LOOKUP_NONCE_SIZE, Found, LookupRequest
 from psp.wire.relay_message import RelayCommand
@@ -144,12 +144,9 @@ class Lookup:
             now = self._context.unix_time()
             evidence.add(gateway, question, slot, Found.decode(answer), now)
 
-        await _all(ask(question, ANY_SLOT) for question in questions)
-        await _all(
-            ask(question, slot)
-            for question in questions
-            for slot in evidence.further_slots(question.location)
-        )
+        # All at once: the gateway makes one search of it, and a call saves a round trip.
+        slots = (ANY_SLOT, *range(VOICE_SLOTS))
+        await _all(ask(question, slot) for question in questions for slot in slots)
 
     # ---- the answer
 

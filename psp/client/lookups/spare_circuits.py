@@ -65,6 +65,11 @@ class SpareCircuits:
         return sum(self._is_good(spare) for spare in self._ready.values())
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nobody has looked anything up for so long that nothing is built."""
+        return _now() - self._used_at >= self._config.idle_after
+
+    @property
     def is_pacing(self) -> bool:
         """Whether somebody waits for a turn: more circuits would only wait longer."""
         return self._waiting > 0
@@ -131,7 +136,7 @@ class SpareCircuits:
             self._wake.clear()
             self._drop_bad()
             pause = self._config.longest / 4
-            if _now() - self._used_at < self._config.idle_after:
+            if not self.is_idle:
                 missing = self._config.count - len(self._ready)
                 gateways = self._directory.sources(missing, self._ready)
                 built = await asyncio.gather(*map(self._build, gateways))

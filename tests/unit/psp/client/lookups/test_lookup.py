@@ -12,6 +12,7 @@ from psp.ids import UserId
 from psp.netdoc.contact_card import ContactCard
 from psp.netdoc.presence_record import MAX_LIFETIME, STATUS_SLOT, RecordHead
 from psp.netdoc.presence_status import Status, seal_status
+from psp.netdoc.voice import VOICE_SLOTS
 from psp.testing.entropy import SeededEntropy
 from psp.testing.presence import MemoryRegistry
 from psp.units import UnixTime
@@ -69,13 +70,13 @@ def test_a_user_on_line_is_found_at_every_point_newest_first():
     assert all_closed(gateways)
 
 
-def test_one_point_takes_one_request_to_each_of_two_gateways():
+def test_each_of_two_gateways_is_asked_for_everything_at_once():
     gateways, alice = Gateways(), Alice()
     gateways.give(alice.agreed_record(gateways.point, NOON))
 
     find(gateways, alice.card)
 
-    assert gateways.slots_asked == [ANY_SLOT] * 2
+    assert gateways.slots_asked == [ANY_SLOT, *range(VOICE_SLOTS)] * 2
 
 
 def test_near_midnight_no_nonce_joins_what_is_asked_about_two_days():
