@@ -66,8 +66,10 @@ MIN_BURST = 16.0
 BURST = Seconds(0.01)
 """A burst may last this long at the share, so that trains of fast lanes pass whole."""
 
-MARKED_FOR = Seconds(0.05)
-"""How long cells stay marked after a circuit last asked for more than its share."""
+MARKED_FOR = Seconds(0.025)
+"""How long cells stay marked after a circuit last asked for more than its share: longer
+than `Upkeep` takes to name those that wait for the egress limit, shorter than a sender's
+round, so that one cause is not heard twice."""
 
 _CELLS_PER_KBIT = 1000 / 8 / PIPE_MTU
 """Cells a second that carry one kbit/s of datagrams."""

@@ -80,9 +80,9 @@ def test_a_rendezvous_marks_the_circuits_of_both(joined):
     fall_behind(rig, 2)
 
     send(rig, alice, BLOCKS[:12])
-    rig.run(0.05)
+    rig.run(0.03)
     send(rig, bob, BLOCKS[:1])
-    rig.run(0.05)
+    rig.run(0.07)
 
     assert bob[1].blocks == BLOCKS[:12]
     assert bob[1].origin.take_marks() == (12, 12 - MIN_BURST // 2)

@@ -304,7 +304,7 @@ class BusyRelay(Bench):
         self.room = room
         self.buffer = deque()
         self.sources = []
-        self.passed, self.lost = Counter(), Counter()
+        self.passed, self.lost, self.marked = Counter(), Counter(), Counter()
         self.delays = {}
         self.is_behind = False
 
@@ -353,7 +353,9 @@ class BusyRelay(Bench):
         cells = [self.buffer.popleft() for _ in range(count)]
         keys = [key for _, key in cells]
         if self.congestion.is_active:
-            left = Counter(chain(*self.admit(*keys)))
+            plain, marked = self.admit(*keys)
+            self.marked.update(marked)
+            left = Counter(chain(plain, marked))
         else:
             left = Counter(keys)
         self.now += WAKE + OPEN * count + FORWARD * left.total()
@@ -443,6 +445,33 @@ def test_flooders_get_equal_shares_whatever_they_send():
 
     passed = [relay.passed[10 + number] for number in range(4)]
     assert min(passed) > 0.8 * max(passed)
+
+
+def test_senders_that_obey_marks_share_the_relay_and_lose_next_to_nothing():
+    relay = BusyRelay(LARGE)
+    relay.add(VOICE, 50)
+    relay.add(VIDEO, 244, burst=4)
+    senders = [10, 11, 12]
+    for number, key in enumerate(senders):
+        relay.add(key, 20_000.0 * (1 + number), burst=20)
+
+    for round_trip in range(60):
+        if round_trip == 30:
+            relay.forget()
+        before = Counter(relay.marked)
+        relay.run(0.05)
+        told = relay.marked - before
+        for source in relay.sources:
+            if source[1] in senders:
+                source[2] *= 0.85 if told[source[1]] else 1.05
+
+    passed = [relay.passed[key] / 1.5 for key in senders]
+    assert min(passed) > 0.8 * max(passed)
+    assert sum(passed) > 0.6 / (OPEN + FORWARD)
+    assert sum(map(relay.drops, senders)) < 0.05 * sum(passed) * 3
+    assert relay.lost.total() + relay.drops(VOICE) + relay.drops(VIDEO) == 0
+    assert relay.marked[VOICE] + relay.marked[VIDEO] == 0
+    assert relay.late(VIDEO) <= 0.010
 
 
 def test_a_flood_that_comes_and_goes_does_no_more_harm():
