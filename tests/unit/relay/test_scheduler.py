@@ -285,3 +285,26 @@ def check(cells, now):
         assert len(set(turn)) == len(turn)
         rest -= Counter(turn)
         left = left[len(turn) :]
+
+
+@pytest.mark.parametrize("same_circuit", [False, True])
+def test_voice_is_neither_late_nor_lost_beside_three_times_what_may_leave(same_circuit):
+    scheduler, stats = make_scheduler()
+    hogs = [FakeFlow(key) for key in range(2, 6)]
+    voice = hogs[0] if same_circuit else FakeFlow(1)
+    waits, sent = [], 0
+    for step in range(5000):  # of 1 ms
+        now = Monotonic(START + step * 0.001)
+        for hog in hogs[: 1 + step % 4]:
+            scheduler.push(hog, Kind.PASS, b"hog", now)
+        scheduler.push(hogs[step % 4], Kind.KEY_FRAME, b"key", now)
+        if step % 20 == 0:
+            scheduler.push(voice, Kind.AUDIO, b"%.9f" % now, now)
+            sent += 1
+        left = drain(scheduler, now)
+        waits += [now - float(cell) for cell in left if cell not in {b"hog", b"key"}]
+
+    assert len(waits) == sent
+    assert max(waits) <= 0.006
+    assert stats.dropped_audio == 0
+    assert stats.dropped_rest > 5000
