@@ -22,7 +22,6 @@ def main() -> int:
         amount = WAN_QUICK if options.quick else WAN
     else:
         amount = QUICK if options.quick else FULL
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     comparison = Comparison(amount, lambda text: err.print(text, highlight=False))
     code = ExitCode.OK
     try:
@@ -42,4 +41,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -7,7 +7,7 @@ from cli.bench.path import build, throughput, voice
 from cli.bench.path_rig import PathRig, Places
 from cli.bench.place import Place
 from tests.bench.peers.amounts import Amount
-from tests.bench.peers.figures import median
+from tests.bench.peers.figures import STREAMS, median
 from tests.bench.peers.measuring import Figures, Measured, Say
 
 _BESIDE = {"same": "same_session", "other": "other_session"}
@@ -31,11 +31,12 @@ def measure_psp(
     with PathRig(where, lambda text: say(f"{into.setting}: {text}")) as rig:
         into.details["build"] = _build(build(rig, amount.builds))
         rig.connect(rig.pair)
-        rounds = [
-            throughput(rig, amount.bulk_seconds, "down")
-            for _ in range(amount.bulk_rounds)
-        ]
-        into.details["bulk_one"] = _bulk(rounds)
+        for name, sessions in (("bulk_one", 1), ("bulk_many", STREAMS)):
+            rounds = [
+                throughput(rig, amount.bulk_seconds, "down", sessions)
+                for _ in range(amount.bulk_rounds)
+            ]
+            into.details[name] = _bulk(rounds, sessions)
         idle = voice(rig, amount.voice_seconds, "idle", None)
         into.details["voice_idle"] = _voice("idle", idle)
         base = idle["voice_idle_p50_ms"]
@@ -53,12 +54,13 @@ def _build(figures: Mapping[str, float]) -> Figures:
     }
 
 
-def _bulk(rounds: list[dict[str, float]]) -> Figures:
+def _bulk(rounds: list[dict[str, float]], sessions: int) -> Figures:
+    name = "down" if sessions == 1 else f"down_{sessions}_sessions"
     return {
-        "streams": 1,
-        "mb_s": _median(rounds, "down_mb_s"),
-        "relay_cpu_s_per_gb": _median(rounds, "down_cpu_s_per_gb_relay_2"),
-        "loss": _median(rounds, "down_loss"),
+        "streams": sessions,
+        "mb_s": _median(rounds, f"{name}_mb_s"),
+        "relay_cpu_s_per_gb": _median(rounds, f"{name}_cpu_s_per_gb_relay_2"),
+        "loss": _median(rounds, f"{name}_loss"),
     }
 
 

@@ -144,7 +144,6 @@ def test_interrupted_it_prints_what_there_is_and_says_so(without_processes, caps
 
     without_processes.setattr(run, "measure_psp", ours)
     without_processes.setattr("sys.argv", ["peers", "--quick", "--json"])
-    without_processes.setattr("signal.signal", lambda *_: None)
 
     code = program.main()
 
@@ -163,14 +162,14 @@ def test_without_namespaces_wan_says_what_is_missing(without_processes, capsys):
 
     without_processes.setattr(run, "impaired", refused)
     without_processes.setattr("sys.argv", ["peers", "--wan"])
-    without_processes.setattr("signal.signal", lambda *_: None)
 
     assert program.main() == 1
     assert "need root" in capsys.readouterr().err
 
 
 def test_outside_of_a_checkout_the_command_says_where_it_belongs(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "__file__", str(tmp_path / "cli/commands/bench.py"))
+    monkeypatch.setattr("cli.commands.bench_checkout._ROOT", tmp_path)
+    monkeypatch.setattr("os.execv", None)
 
     with pytest.raises(PspError, match="run it in a checkout"):
         bench.peers()

@@ -28,6 +28,10 @@ from tests.bench.peers.tor_config import (
 _UP_WITHIN = 90.0
 _KEYS_WITHIN = 60.0
 
+_WAITS = "CONTROLLER_WAIT"
+"""State of a stream that we are to attach; stem knows no name for it. It also cannot read
+NEW events of clients whose socket has a long path."""
+
 _FIRST_CONSENSUS = 7
 """Seconds after the start. It is voted on two seconds before, and must name all relays, as
 the next comes twenty seconds later."""
@@ -189,7 +193,7 @@ def _attach_streams(controller: Controller, refusals: list[str]) -> None:
     def attach(event: StreamEvent) -> None:
         if event.status == stem.StreamStatus.DETACHED:
             refusals.append(f"{event.reason} {event.remote_reason or ''}".strip())
-        elif event.status != stem.StreamStatus.NEW:
+        if event.status != _WAITS:
             return
         circuit = event.keyword_args.get("SOCKS_USERNAME", "").strip('"')
         with contextlib.suppress(stem.ControllerError):
