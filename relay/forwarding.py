@@ -23,6 +23,11 @@ from relay.scheduler import Scheduler
 from relay.stats import RelayStats
 
 _HEAD = HEADER.size
+_KIND = _HEAD - 1
+"""Where a RELAY cell has its command, which is that of a plain kind byte: what is opened
+with its kind in front needs a circuit id only, and what came needs no kind."""
+
+_PASS = bytes((Kind.PASS,))
 _MESSAGE = int(Kind.MESSAGE)
 _UNCOMMON = 0xFF & ~int(Kind.AUDIO | Kind.KEY_FRAME)
 """Any of these bits: not simply to be passed on."""
@@ -188,8 +193,11 @@ class Forwarding:
         head, pad, out = lane.head, lane.pad, lane.out
         if lane.opening is None:
             passed, end = self._congestion.pass_kind, lane.end
-            bodies = lane.sealing.seal_run([passed + cell[_HEAD:end] for cell in cells])
-            leaving = [head + body + pad for body in bodies]
+            if passed == _PASS:
+                plaintexts = [cell[_KIND:end] for cell in cells]
+            else:
+                plaintexts = [passed + cell[_HEAD:end] for cell in cells]
+            leaving = lane.sealing.seal_run(plaintexts, head, pad)
             self._stats.cells_backward += len(leaving)
         else:
             opened = lane.open_run(cells)
@@ -199,7 +207,11 @@ class Forwarding:
             if out is None or not _COMMON.issuperset(map(_kind_of, opened)):
                 judged = [self._judge(lane.circuit, plain, now) for plain in opened]
                 opened = [plain for plain in judged if plain is not None]
-            leaving = [head + plaintext[1:] + pad for plaintext in opened]
+            if any(map(_kind_of, opened)):
+                leaving = [head + plaintext[1:] + pad for plaintext in opened]
+            else:
+                circuit_id = head[:_KIND]
+                leaving = [circuit_id + plaintext + pad for plaintext in opened]
             self._stats.cells_forward += len(leaving)
         if leaving and out is not None:
             if not out:

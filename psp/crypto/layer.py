@@ -91,18 +91,24 @@ class SealingLayer:
         nonce = counter.to_bytes(12)
         return nonce[8:] + self._encrypt(nonce, plaintext, self._aad)
 
-    def seal_run(self, plaintexts: Sequence[Buffer]) -> list[bytes]:
-        """Do as `seal` for each of them, faster; they have one epoch or are sealed singly."""
+    def seal_run(
+        self, plaintexts: Sequence[Buffer], before: bytes = b"", after: bytes = b""
+    ) -> list[bytes]:
+        """Return each body between two constant pieces: as `seal`, in less time."""
         counter = self.counter
         if counter >= self._limit:
             self._wake()
-        after = counter + len(plaintexts)
-        if after > self._limit:
-            return [self.seal(plaintext) for plaintext in plaintexts]
-        self.counter = after
-        nonces = [number.to_bytes(12) for number in range(counter, after)]
+        end = counter + len(plaintexts)
+        if end > self._limit:
+            return [before + self.seal(plaintext) + after for plaintext in plaintexts]
+        self.counter = end
+        nonces = [number.to_bytes(12) for number in range(counter, end)]
         sealed = map(self._encrypt, nonces, plaintexts, repeat(self._aad))
-        return [nonce[8:] + body for nonce, body in zip(nonces, sealed, strict=True)]
+        join = b"".join
+        return [
+            join((before, nonce[8:], body, after))
+            for nonce, body in zip(nonces, sealed, strict=True)
+        ]
 
     def advance_to(self, counter: int) -> None:
         """Skip counters, as if the bodies between had been sealed and lost.

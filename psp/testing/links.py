@@ -17,6 +17,7 @@ from psp.link.machine import LinkMachine
 from psp.sansio import Address, Train
 from psp.testing.entropy import SeededEntropy
 from psp.units import Monotonic
+from psp.wire.cell import CellCommand
 from psp.wire.endpoint import Endpoint
 from psp.wire.network import Network
 from psp.wire.packet import PACKET_SIZE
@@ -294,7 +295,7 @@ def split(train: Train, source: Address) -> list[Packet]:
 
 def circuit_cell(number: int) -> bytes:
     """Return a RELAY cell that carries ``number``."""
-    return bytes([0x40, 0, 0, 2, 3]) + number.to_bytes(8) + bytes(1187)
+    return bytes([0x40, 0, 0, 2, CellCommand.RELAY]) + number.to_bytes(8) + bytes(1187)
 
 
 def cell_number(cell: bytes) -> int:

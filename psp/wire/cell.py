@@ -26,12 +26,16 @@ HEADER = struct.Struct("!IB")
 
 
 class CellCommand(enum.IntEnum):
-    """What a cell asks of the next hop (SPEC.md section 2)."""
+    """What a cell asks of the next hop (SPEC.md section 2).
 
-    PADDING = 0
+    RELAY is the number of `Kind.PASS`: what a relay opens, with its kind in front, is
+    the cell that goes on, but for the circuit id; and so on the way back.
+    """
+
+    RELAY = 0
     CREATE = 1
     CREATED = 2
-    RELAY = 3
+    PADDING = 3
     DESTROY = 4
     LINK_KEM = 5
     REPAIR = 6

@@ -131,7 +131,7 @@ def test_cells_are_passed_on_once_there_is_a_next_hop():
 
     assert plaintext == bytes([Kind.AUDIO]) + inner[: inner_size(2)]
     assert bench.hop.forward_cell(plaintext) == (
-        b"\0\0\0\x37\3" + inner[: inner_size(2)] + bytes(42)
+        b"\0\0\0\x37\0" + inner[: inner_size(2)] + bytes(42)
     )
 
 
