@@ -40,6 +40,10 @@ BACK_OFF = 0.85
 """Cubic's and BBR's: 15 % below what passed, so that a queue of one round trip is gone
 within seven."""
 
+MAX_FALL = 0.6
+"""Share of the rate that one round leaves at least: what a relay that had no turn of the
+processor seems to deliver is far below what it does."""
+
 DRAIN = 0.6
 """After a start or a change of path that overshot: the queue is long, so faster."""
 
@@ -332,7 +336,7 @@ class RateControl:
 
     def _fall(self, delivered: float, *, is_used: bool) -> None:
         """Go below what passed; step by step if it was the sender that sent little."""
-        share = BACK_OFF * delivered
+        share = max(BACK_OFF * delivered, MAX_FALL * self.rate)
         if not is_used:
             share = max(share, BACK_OFF * self.rate)
         if self._is_starting and is_used:
