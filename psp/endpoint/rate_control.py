@@ -7,8 +7,8 @@ round trip or 50 ms::
 
     start ── congested twice, or no faster for long ────▶ cruise
       ▲   rate = 2.5 x delivered                            │  not congested and used: up,
-      └──────────── no feedback for 1 s: halved ────────────┘  a step more each round
-                                                               congested: 0.85 x delivered
+      ├──────────── no feedback for 1 s: halved ────────────┤  a step more each round
+      └──────────── 12 quiet rounds above the last limit ───┘  congested: 0.85 x delivered
 
 Congested is a round whose *fastest* block took longer than the target, or which has
 marks, or more loss than repair in the links can leave. A minimum over a round is blind
@@ -26,6 +26,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from psp.endpoint.windowed_min import WindowedMin
 from psp.units import Monotonic, Seconds
 from psp.wire.feedback import Feedback
 from psp.wire.session_block import PIPE_MTU
@@ -54,6 +55,9 @@ STEP = 1.0
 """Blocks a second, times the root of the rate: 150 kbit/s more at 2.5 Mbit/s after the
 first quiet round, twice that after the second, and so on. In simulation a second session
 then has its half of 20 Mbit/s at 560 ms in a minute; with a third of it, in three."""
+
+RESTART = 12.0
+"""Quiet rounds above the last limit: the path bears far more by now, so start anew."""
 
 MAX_STEP = 0.08
 """Share of the rate that a step is at most."""
@@ -85,9 +89,6 @@ delays jump from one feedback to the next: as much is tolerated as they do on av
 
 TARGET_BLOCKS = 2.0
 """Blocks of ours that may wait: one's own small bursts are no queue."""
-
-BASE_AGE = Seconds(10.0)
-"""The fastest delay counts for 10 to 20 s: clocks drift by 1 ms in that time."""
 
 PAUSE = Seconds(0.4)
 """Without feedback: an outage, or nothing was sent; a round begins anew."""
@@ -128,26 +129,6 @@ class _Round:
     is_waiting: bool = False
     local_cells: int = 0
     local_marked: int = 0
-
-
-class WindowedMin:
-    """The least value of the last 10 to 20 seconds."""
-
-    def __init__(self) -> None:
-        self._begun = Monotonic(0.0)
-        self._present = self._before = math.inf
-
-    def update(self, value: float, now: Monotonic) -> None:
-        """Take one value in."""
-        if now - self._begun >= BASE_AGE:
-            self._before, self._present = self._present, math.inf
-            self._begun = now
-        self._present = min(self._present, value)
-
-    @property
-    def value(self) -> float:
-        """The minimum; infinite before the first value."""
-        return min(self._present, self._before)
 
 
 class RateControl:
@@ -363,15 +344,15 @@ class RateControl:
             step = lacking / 2
         else:
             self._quiet += length / max(float(MIN_ROUND), self.round_trip)
+            if self._quiet > RESTART:
+                self._find_limit()
+                return
             step = min(STEP * math.sqrt(self.rate) * self._quiet, MAX_STEP * self.rate)
         self.rate = max(self.rate, min(self.rate + step, 2 * delivered))
 
     def _begin_anew(self, now: Monotonic) -> None:
         """Know nothing of the path but the rate."""
-        self._is_starting = True
-        self._best = 0.0
-        self._flat = 0
-        self._quiet = 0.0
+        self._find_limit()
         self._limit = 0.0
         self._has_fallen = self._was_congested = False
         self._swing = 0.0
@@ -380,6 +361,12 @@ class RateControl:
         self._delays = WindowedMin()
         self._round_trips = WindowedMin()
         self._begin_round(now)
+
+    def _find_limit(self) -> None:
+        self._is_starting = True
+        self._best = 0.0
+        self._flat = 0
+        self._quiet = 0.0
 
     def _begin_round(self, now: Monotonic) -> None:
         self._round = _Round(now, came=self._came)

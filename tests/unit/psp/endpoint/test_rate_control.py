@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psp.endpoint.rate_control import (
-    BASE_AGE,
     BLOCK_BITS,
     SILENCE,
     RateConfig,
     RateControl,
-    WindowedMin,
 )
 from psp.units import Monotonic
 from psp.wire.feedback import Feedback
@@ -73,7 +71,7 @@ def started(rate: float = 1000.0) -> Path:
     path = Path()
     while path.control.is_starting:
         path.step(queue=0.05 if path.control.rate > 1.2 * rate else 0.0)
-    path.steps(40)
+    path.steps(12)
     return path
 
 
@@ -136,6 +134,16 @@ def test_a_queue_that_stands_is_answered_by_one_step_below_what_passes():
     assert path.control.rate >= 0.9 * once
 
 
+def test_many_quiet_rounds_start_it_anew():
+    path = started()
+    before = path.control.rate
+
+    path.steps(60)
+
+    assert path.control.is_starting
+    assert path.control.rate > 10 * before
+
+
 def test_few_marks_and_little_loss_are_no_trouble():
     path = started()
     before = path.control.rate
@@ -190,17 +198,6 @@ def test_nothing_sent_is_no_silence():
     assert path.control.rate == before
 
 
-def test_a_round_trip_grows_old():
-    least = WindowedMin()
-    least.update(1.0, Monotonic(100.0))
-    least.update(2.0, Monotonic(100.0 + BASE_AGE))
-    assert least.value == 1.0
-
-    least.update(3.0, Monotonic(100.1 + 2 * BASE_AGE))
-
-    assert least.value == 2.0
-
-
 def test_another_path_has_other_delays():
     path = started()
     path.control.change_path(path.now)
@@ -235,11 +232,11 @@ def test_more_than_was_sent_is_not_believed():
     path.steps(10)
     path.received += 10_000_000
 
-    path.steps(200)
+    path.steps(20)
 
     assert path.control.loss == 0
     honest = started()
-    honest.steps(210)
+    honest.steps(30)
     assert path.control.rate <= 1.5 * honest.control.rate
 
 
