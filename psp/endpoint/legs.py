@@ -20,6 +20,7 @@ from psp.wire.session_block import Probe
 MAX_LEGS = 4
 _REMEMBERED_PROBES = 16
 _GAPS = 1.5
+_LEAST_GAP = Seconds(0.03)
 _GAP_DECAY = 0.95
 """Of the longest gap, for each arrival: 20 arrivals later a third of it counts."""
 
@@ -84,7 +85,11 @@ class Legs:
         """Note that a good block came over ``leg``."""
         entry = self._legs.get(leg)
         if entry is not None and (gap := now - entry.heard_at) > 0:
-            entry.longest_gap = Seconds(max(gap, entry.longest_gap * _GAP_DECAY))
+            # A straggler after a relay's death must not make us wait the longer.
+            most = 2 * max(entry.longest_gap, _LEAST_GAP)
+            entry.longest_gap = Seconds(
+                max(min(gap, most), entry.longest_gap * _GAP_DECAY)
+            )
             entry.heard_at = now
 
     def receive_probe(self, probe: Probe) -> None:

@@ -43,14 +43,24 @@ def test_where_speech_came_all_the_time_a_fifth_of_a_second_is_suspicious():
     assert legs.to_use(at(2.2)) == [1]
 
 
-def test_after_a_hole_the_next_one_may_be_as_long():
+def test_after_a_hole_the_next_one_may_be_longer():
     legs = two_legs()
     for tick in range(1, 101):
         legs.heard(0, at(tick * 0.02))
-    legs.heard(0, at(2.1))
+    legs.heard(0, at(2.06))
     legs.heard(1, at(2.1))
 
-    assert legs.to_use(at(2.35)) == [0]
+    assert legs.to_use(at(2.06 + 0.2)) == [0]
+
+
+def test_a_straggler_does_not_keep_us_on_a_leg_that_has_died():
+    legs = two_legs()
+    for tick in range(1, 101):
+        legs.heard(0, at(tick * 0.02))
+    legs.heard(0, at(2.15))
+    legs.heard(1, at(2.3))
+
+    assert legs.to_use(at(2.15 + 0.22)) == [1]
 
 
 def test_probes_that_come_late_are_nothing_to_worry_about():
