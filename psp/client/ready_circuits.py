@@ -6,9 +6,10 @@ ready. Each serves one call, and is built anew when it was used, has died, or is
 Those to call with are kept while the client looks users up or calls now and then, those
 to be called with while it is announced.
 
-One that cannot have the wanted last hop, by the rules for paths, is left for another
-call; if none can, a circuit is built as if none were ready (`CircuitBuilder`). Only the
-last hop is asked for bandwidth: most ready circuits never carry a call.
+One that cannot have the wanted last hop, by the rules for paths, makes way for another:
+who calls the same people again would have nothing but such ones in the end. If none can,
+a circuit is built as if none were ready (`CircuitBuilder`). Only the last hop is asked for
+bandwidth: most ready circuits never carry a call.
 """
 
 import asyncio
@@ -109,16 +110,19 @@ class ReadyCircuits:
     ) -> tuple[Circuit, NodeRecord] | None:
         """Hand out a circuit, for good, with the last hop that it fits.
 
+        Those that were looked at in vain are closed, to be replaced.
+
         Args:
             kind: Which.
             fits: Chooses a last hop for a circuit; None if it must not have it.
         """
-        for each in self._ready:
+        for each in list(self._ready):
             if each.kind != kind or not each.is_good:
                 continue
+            self._ready.remove(each)
             if (last := fits(each.circuit)) is not None:
-                self._ready.remove(each)
                 return each.circuit, last
+            each.circuit.close()
         return None
 
     async def _run(self) -> None:

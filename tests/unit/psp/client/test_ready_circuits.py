@@ -98,15 +98,19 @@ def test_one_that_is_taken_is_handed_out_once_and_replaced():
     while_ready(works, then)
 
 
-def test_one_that_does_not_fit_is_left_for_another_call():
+def test_one_that_does_not_fit_makes_way_for_another():
     works = Works()
 
     async def then() -> None:
-        second = [circuit for kind, circuit in works.built if kind == KIND][1]
+        first, second = [circuit for kind, circuit in works.built if kind == KIND]
         taken = works.ready.take(KIND, lambda each: NODE if each is second else None)
         assert taken == (second, NODE)
-        assert works.ready.take(KIND, lambda _: None) is None
+        assert not first.is_open
         second.close()
+        await asyncio.sleep(LOOK_EVERY + 1)
+        assert works.ready.take(KIND, lambda _: None) is None
+        await asyncio.sleep(LOOK_EVERY + 1)
+        assert works.open.count(KIND) == COUNT
 
     while_ready(works, then)
 
