@@ -1,6 +1,6 @@
 """psp bench call: calls between two users, from the first packet to a minute of video.
 
-A whole network runs, 12 relays and two clients with their real settings. Each call
+A whole network runs, 20 relays and two clients with their real settings. Each call
 begins as an app's does, by a look-up and `Client.establish`; the callee answers at once.
 Circuits that clients keep ready are ready. Both ends send video and audio without codecs
 (`cli.bench.call_media`).
@@ -123,7 +123,8 @@ def _set_ups(
 def _call(network: CallNetwork, card: str, bitrate: float) -> dict[str, float]:
     """Make one call; return seconds from its beginning, by what had happened then."""
     watch(network.children, _BETWEEN_CALLS)
-    network.caller.ask(("warm_up", ()), _PATIENCE)
+    for user in (network.callee, network.caller):
+        user.ask(("warm_up", ()), _PATIENCE)
     network.callee.send(("answer", (bitrate,)))
     network.caller.send(("call", (card, bitrate)))
     failed: ChildError | None = None

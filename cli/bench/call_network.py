@@ -1,6 +1,8 @@
 """A whole network for calls: relays in one process, each of two users in its own.
 
-Everybody has an address of their own if they are given places of their own.
+Everybody has an address of their own if they are given places of their own. As in a
+network that is used, relays have links to each other already, and there are so many that
+the circuits a client keeps ready mostly fit.
 """
 
 import contextlib
@@ -21,7 +23,7 @@ from cli.node_config import NodeConfig
 from psp.runtime import keyfiles
 from psp.runtime.entropy import SystemEntropy
 
-RELAYS = 12
+RELAYS = 20
 DISCOVERY_NODES = 4
 CALLER, CALLEE = "bob", "alice"
 
@@ -91,7 +93,7 @@ class CallNetwork:
                 entropy=SystemEntropy(),
                 unix_now=time.time(),
             )
-            configs = [relay.config for relay in plan.relays]
+            configs = [_linked(relay.config) for relay in plan.relays]
             self.relays = stack.enter_context(RelaysProcess(configs, places.relays))
             self.caller = stack.enter_context(_user(plan, CALLER, places.caller))
             self.callee = stack.enter_context(_user(plan, CALLEE, places.callee))
@@ -105,6 +107,10 @@ class CallNetwork:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _linked(config: NodeConfig) -> NodeConfig:
+    return replace(config, relay=replace(config.relay, neighbours=RELAYS))
 
 
 def _user(plan: NetworkPlan, name: str, place: Place) -> UserProcess:

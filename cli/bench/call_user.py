@@ -14,6 +14,7 @@ from cli.bench.place import Place
 from psp.client.api import Client, connect
 from psp.client.calls.established import EstablishedCall
 from psp.client.config import ClientConfig
+from psp.client.ready_circuits import COUNT
 from psp.errors import PspError
 from psp.media.bitrate import video_bitrate
 from psp.media.config import MediaConfig
@@ -27,6 +28,7 @@ MEDIA_WITHIN = 15.0
 """Seconds from an open session to the first frame; else the call counts as failed."""
 WARM_WITHIN = 60.0
 """Seconds until the circuits stand ready."""
+_LOOK_EVERY = 0.1
 CALLED_WITHIN = 20.0
 """Seconds that the callee waits for a call."""
 
@@ -183,9 +185,12 @@ class _User:
 
     async def warm_up(self) -> None:
         """Wait until the circuits that are kept ready are ready."""
-        spares = self._client._parts.spares  # noqa: SLF001 - apps have no use for them
+        parts = self._client._parts  # noqa: SLF001 - apps have no use for them
         async with asyncio.timeout(WARM_WITHIN):
-            await spares.wait_until_ready()
+            await parts.spares.wait_until_ready()
+            wanted = COUNT * len(parts._ready_kinds())  # noqa: SLF001
+            while len(parts.ready) < wanted:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(_LOOK_EVERY)
 
     async def call(self, card: str, bitrate: float) -> Called:
         """Look up and call."""
