@@ -9,6 +9,7 @@ Circuits that clients keep ready are ready. Both ends send video and audio witho
 import os
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from cli.bench.call_media import (
 from cli.bench.call_network import CallNetwork, CallPlaces
 from cli.bench.call_user import CALLED_WITHIN, MEDIA_WITHIN, Called, Heard, SetUp
 from cli.bench.child import ChildError, answers, watch
+from psp.client.calls.introduction_gate import GateConfig
 
 Say = Callable[[str], None]
 Figures = dict[str, float]
@@ -31,12 +33,15 @@ Figures = dict[str, float]
 _PATIENCE = CALLED_WITHIN + MEDIA_WITHIN + 60.0
 _BETWEEN_CALLS = 1.0
 """Seconds in which the circuits of the last call are closed and others made ready."""
+_CALM = GateConfig().calm
+_MINUTE = 60.5
+"""Strangers ring without work so often in a minute; it is not work that is measured."""
 _SETTLES = 10.0
 """Seconds in which the sender finds out what the path bears, before what is measured."""
 
 GOALS = {
     "open_ms_p50": "≤ 1,400 on a path of 40 ms links",
-    "first_video_ms_p50": "≤ 2,500 on a path of 40 ms links",
+    "first_media_ms_p50": "≤ 2,500 on a path of 40 ms links",
     "failures": "0",
     "video_freezes": "0",
 }
@@ -122,9 +127,14 @@ def _set_ups(
 
 def _call(network: CallNetwork, card: str, bitrate: float) -> dict[str, float]:
     """Make one call; return seconds from its beginning, by what had happened then."""
-    watch(network.children, _BETWEEN_CALLS)
+    earlier = network.calls[-_CALM:]
+    pause = _BETWEEN_CALLS
+    if len(earlier) == _CALM:
+        pause = max(pause, earlier[0] + _MINUTE - time.monotonic())
+    watch(network.children, pause)
     for user in (network.callee, network.caller):
         user.ask(("warm_up", ()), _PATIENCE)
+    network.calls.append(time.monotonic())
     network.callee.send(("answer", (bitrate,)))
     network.caller.send(("call", (card, bitrate)))
     failed: ChildError | None = None
@@ -148,6 +158,7 @@ def _call(network: CallNetwork, card: str, bitrate: float) -> dict[str, float]:
         "callee_first_video": callee.first_video - began,
         "caller_first_video": caller.first_video - began,
         "first_video": max(caller.first_video, callee.first_video) - began,
+        "first_media": max(each.first_media for each in (caller, callee)) - began,
         "first_audio": max(caller.first_audio, callee.first_audio) - began,
         "round_trip": max(caller.round_trip, callee.round_trip),
     }

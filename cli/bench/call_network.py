@@ -59,6 +59,7 @@ class CallNetwork:
         relays: All of them.
         caller: Who calls.
         callee: Who is called.
+        calls: When each call began, seconds of the monotonic clock.
     """
 
     relays: RelaysProcess
@@ -72,6 +73,7 @@ class CallNetwork:
             folder: For all files; empty.
             places: Where each runs.
         """
+        self.calls: list[float] = []
         self._folder = folder
         self._places = places
         self._stack = contextlib.ExitStack()

@@ -55,6 +55,11 @@ class SetUp:
     first_audio: float
     round_trip: float
 
+    @property
+    def first_media(self) -> float:
+        """When it had either."""
+        return min(self.first_video, self.first_audio)
+
 
 @dataclass(frozen=True, slots=True)
 class Called:
