@@ -318,12 +318,14 @@ def test_a_call_that_finds_no_rendezvous_says_why_and_blames_no_point():
     async def main(rig: Rig):
         card = ALICE.contact_card(rig.registry.network)
 
-        async def refuses(circuit, command, data):
-            if command is RelayCommand.ESTABLISH:
-                raise BandwidthError(480)
-            return await rig._answer(circuit, command, data)
+        builds = rig.builder.open
 
-        rig.builder._answers = refuses
+        async def full(purpose, **options):
+            if purpose is Purpose.RENDEZVOUS_CALLER:
+                raise BandwidthError(480)
+            return await builds(purpose, **options)
+
+        rig.builder.open = full
         with pytest.raises(UnreachableError) as caught:
             await rig.calls.place(card, rig.found(NODES[0]))
         return str(caught.value)
