@@ -7,14 +7,24 @@ from cli.bench import circuit, floor, relay
 
 @pytest.mark.timeout(60)
 def test_relay_benchmark_moves_every_cell_and_reports_ratios():
-    figures = relay.run(cells=2_000, idle_circuits=8, settle=0.0)
+    figures = relay.run(cells=2_000, circuits=32, settle=0.0)
 
-    assert figures["cells"] >= 2_500
+    assert figures["cells"] == 6_500
+    assert figures["circuits"] == 32
     assert figures["tampered"] == 40
     assert figures["us_per_cell"] > figures["gcm_us"]
     assert figures["batched_ratio"] > 1.0
     assert figures["unbatched_ratio"] > 1.0
-    assert {"bytes_per_idle_circuit", "us_per_cell_1000_circuits"} <= set(figures)
+    assert figures["flat_cost"] > 0
+    assert "bytes_per_idle_circuit" in figures
+
+
+@pytest.mark.timeout(60)
+def test_without_circuits_what_needs_many_is_left_out():
+    figures = relay.run(cells=2_000, circuits=0, settle=0.0)
+
+    assert figures["batched_ratio"] > 1.0
+    assert not {"flat_cost", "bytes_per_idle_circuit", "circuits"} & set(figures)
 
 
 @pytest.mark.timeout(60)
