@@ -37,6 +37,7 @@ class BandwidthBudget:
         self.granted = 0
         self._limit = limit
         self._congestion = congestion
+        congestion.keeps_promises = limit > 0
 
     def offer(self, asked: Bandwidth) -> int | None:
         """Return what a new circuit can be granted, in kbit/s; None is less than it needs.

@@ -29,7 +29,8 @@ class RelayConfig:
         media_kbit_per_s: What circuits of calls may be promised together, each way; a
             circuit for which less is left than it needs is refused, and its client goes
             elsewhere. 0 = half of ``bandwidth_bytes_per_s``, as cells leave both ways;
-            without that limit either, all is granted while the relay keeps up.
+            without that limit either, all is granted while the relay keeps up, and
+            means nothing while it does not.
         neighbours: Standing links to the virtual neighbourhood.
         idle_link: A link that is not a neighbour's and carries no circuit is closed
             after this time.

@@ -95,12 +95,15 @@ class Congestion:
         is_active: Whether `admit` must see cells before they are forwarded.
         pass_kind: The kind byte of what is forwarded just now, towards origins.
         warned: Circuits above their share since they were last told, by key.
+        keeps_promises: Whether what was promised passes while this relay is behind. Not
+            where promises have no limit: who has taken enough could not be held back.
     """
 
     def __init__(self, stats: RelayStats) -> None:
         self.is_active = False
         self.pass_kind = UNMARKED
         self.warned: dict[int, RelayCircuit] = {}
+        self.keeps_promises = True
         self._stats = stats
         self._is_watching = False
         self._is_behind = False
@@ -258,8 +261,9 @@ class Congestion:
 
     def _price(self, circuit: RelayCircuit) -> float:
         """Return what a cell costs whose circuit was promised so much, share or not."""
-        promised = circuit.granted * _CELLS_PER_KBIT
-        return min(1.0, self._share / promised) if self._is_behind else 1.0
+        if not (self._is_behind and self.keeps_promises):
+            return 1.0
+        return min(1.0, self._share / (circuit.granted * _CELLS_PER_KBIT))
 
     def _forget_idle(self) -> None:
         """Forget lanes that owe nothing; look again when there are twice as many."""

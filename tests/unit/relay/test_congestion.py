@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from psp.units import Monotonic, Seconds
 from relay import congestion
+from relay.bandwidth_budget import BandwidthBudget
 from relay.congestion import (
     BEHIND,
     MARKED_FOR,
@@ -423,6 +424,23 @@ def test_without_policing_the_same_call_is_late_or_loses_a_lot(room, monkeypatch
 
     assert relay.lost[VIDEO] > 10
     assert relay.late(VIDEO) > 0.020 or room is SMALL
+
+
+def test_promises_without_a_limit_do_not_let_many_circuits_flood_a_call():
+    relay = BusyRelay(LARGE)
+    BandwidthBudget(0, relay.congestion)
+    relay.add(VOICE, 50)
+    relay.add(VIDEO, 244, burst=4)
+    for key in range(10, 150):
+        relay.add(key, 2300, 20, start=0.1 + key * 1e-5)
+        relay.lanes[head(key)].circuit.granted = 20_000
+    relay.run(0.3)
+    relay.forget()
+
+    relay.run(0.6)
+
+    assert relay.lost.total() + relay.drops(VOICE) + relay.drops(VIDEO) == 0
+    assert relay.late(VOICE) <= 0.010
 
 
 def test_a_flooder_gets_all_that_others_leave():
