@@ -67,7 +67,7 @@ class Builder(Protocol):
         """Return what each relay is asked for."""
         ...
 
-    def learn(self, circuit: Circuit) -> None:
+    def learn(self, circuit: Circuit, *, is_for_later: bool = False) -> None:
         """Take note of how a build ended."""
 
 
@@ -106,7 +106,7 @@ class Race:
             for circuit in list(self._running):
                 if circuit.built.done():
                     self._running.remove(circuit)
-                    self._builder.learn(circuit)
+                    self._builder.learn(circuit, is_for_later=self.is_for_later)
                     error = circuit.built.exception()
                     if error is None:
                         return circuit

@@ -92,6 +92,7 @@ class Circuit:
         hops_added: How many hops have answered.
         grants: What each of them grants, in kbit/s each way.
         failed_hop: The hop that failed the build, from 1; None when unknown.
+        was_cut: Whether a relay has ended it, or cut hops off.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Circuit:
         self.hops_added = 0
         self.grants: list[int] = []
         self.failed_hop: int | None = None
+        self.was_cut = False
         self._network = network
         self._waiting: dict[tuple[int, int], asyncio.Future[bytes]] = {}
         self._pings: dict[int, list[asyncio.Future[Seconds | None]]] = {}
@@ -200,12 +202,14 @@ class Circuit:
                 if not self.built.done():
                     self.built.set_result(None)
             case CircuitClosed():
+                self.was_cut |= event.is_remote
                 self._end(event.reason, event.hop)
             case ExtendFailed():
                 self._fail_build(CircuitError(event.reason, len(self.path)))
                 self.close(event.reason)
             case Truncated():
                 # Without its last hop it is of no use to whoever opened it.
+                self.was_cut = True
                 self.close(event.reason)
             case NoticeReceived(command=RelayCommand.JOINED):
                 self.joined.set()

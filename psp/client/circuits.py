@@ -160,6 +160,13 @@ class CircuitBuilder:
         finally:
             race.close()
 
+    def lost_ready(self, circuit: Circuit) -> None:
+        """Count a circuit that relays have ended while it stood ready.
+
+        Or a guard could do that to all whose middle is none of its friends (R-TAG-6).
+        """
+        self._selector.guards.record_attempt(circuit.path[0].node_id)
+
     def _take_ready(self, wish: Wish) -> Circuit | None:
         """Return a build that is nearly done, if one that fits stood ready."""
         if self.ready is None:
@@ -273,17 +280,25 @@ class CircuitBuilder:
         usual = 2 * median(self._build_times) if self._build_times else 0.0
         return max(self.config.race_after, usual)
 
-    def learn(self, circuit: Circuit) -> None:
-        """Take note of how a build ended."""
+    def learn(self, circuit: Circuit, *, is_for_later: bool = False) -> None:
+        """Take note of how a build ended.
+
+        One that lacks its last hop says nothing for its guard yet: a guard that lets
+        through what ends at friends of its own waits for that hop (R-TAG-6).
+        """
         guard, now = circuit.path[0].node_id, self._network.now()
         guards = self._selector.guards
+        is_built = circuit.built.done() and circuit.built.exception() is None
+        counts = not (is_for_later and is_built)
         if circuit.hops_added:
             self._alive_at = now
             unix_now = UnixTime(int(self._context.unix_time()))
             guards.record_success(guard, now, unix_now, self._context.entropy)
-            guards.record_attempt(guard)
-        if circuit.built.done() and circuit.built.exception() is None:
-            guards.record_built(guard)
+            if counts:
+                guards.record_attempt(guard)
+        if is_built:
+            if counts:
+                guards.record_built(guard)
             self._build_times.append(circuit.build_time)
         elif _is_for_bandwidth(circuit):
             refused = circuit.path[circuit.hops_added].node_id

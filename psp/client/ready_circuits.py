@@ -28,8 +28,9 @@ from psp.units import Seconds
 COUNT = 2
 """Of each kind: in a small network every other last hop is one of the relays of the
 first."""
-LONGEST = Seconds(900.0)
-"""One that waits for long gives its relays time; each takes some 25 kB to build."""
+LONGEST = Seconds(840.0)
+"""One that waits for long gives its relays time; each takes some 25 kB to build. Relays
+close what carries nothing for 900 s, which is not to be held against anybody."""
 LOOK_EVERY = Seconds(2.0)
 """For what is missing, wanted no more, or ended."""
 RETRY_AFTER = Seconds(5.0)
@@ -65,6 +66,9 @@ class ReadyBuilder(Protocol):
             PspError: If none could be built.
         """
         ...
+
+    def lost_ready(self, circuit: Circuit) -> None:
+        """Take note that relays have ended one that stood ready."""
 
 
 class ReadyCircuits:
@@ -147,8 +151,11 @@ class ReadyCircuits:
         """Close what is of no use, or not of these kinds."""
         kept = [each for each in self._ready if each.is_good and each.kind in kinds]
         for each in self._ready:
-            if each not in kept:
-                each.circuit.close()
+            if each in kept:
+                continue
+            if each.circuit.was_cut:
+                self._builder.lost_ready(each.circuit)
+            each.circuit.close()
         self._ready = kept
 
 

@@ -1,6 +1,7 @@
 """Building circuits: races, suspects, guards (psp/client/circuits.py)."""
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -14,6 +15,7 @@ from psp.client.circuits import (
     BuilderConfig,
     CircuitBuilder,
 )
+from psp.client.ready_circuits import Kind
 from psp.directory.trusted import TrustedFileRegistry
 from psp.ids import NodeId
 from psp.path.constraints import Constraints
@@ -30,6 +32,7 @@ from psp.wire.cell import Reason
 
 if TYPE_CHECKING:
     from psp.client.network import ClientNetwork
+    from psp.client.ready_circuits import ReadyCircuits
 
 CALL = Bandwidth(480, 3000)
 SIGNED = SignedNetwork.build(SeededEntropy("builder"), nodes=14, operators=14)
@@ -58,6 +61,14 @@ class Sky:
         self.asked.append(list(asked or [NO_BANDWIDTH] * len(path)))
         self._tasks = [*getattr(self, "_tasks", []), self._build(circuit)]
         return circuit
+
+    def extend(self, circuit: Circuit, node, asked=NO_BANDWIDTH) -> None:
+        circuit.await_hop(node)
+        event = CircuitClosed(Reason.TIMEOUT, len(circuit.path), is_remote=False)
+        if node.node_id not in self.dead:
+            circuit.receive(HopAdded(len(circuit.path), asked.wanted_kbit_per_s))
+            event = CircuitBuilt(Seconds(self.delay))
+        circuit.receive(event)
 
     def _build(self, circuit: Circuit) -> asyncio.Task[None]:
         async def build() -> None:
@@ -417,3 +428,48 @@ def test_a_last_hop_that_is_given_and_full_is_used_all_the_same():
         return await rig.open_call(Purpose.RENDEZVOUS_CALLEE, last=rig.last)
 
     assert simulate(main).is_open
+
+
+def counted(rig: Rig, circuit: Circuit) -> tuple[int, int]:
+    guard = rig.guards.guard(circuit.path[0].node_id)
+    return guard.attempts, guard.built
+
+
+class Standing:
+    """Has one circuit ready, for whoever takes it."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.circuit = circuit
+
+    def take(self, _kind, fits):
+        return self.circuit, fits(self.circuit)
+
+
+def test_one_that_stands_ready_counts_for_its_guard_once_it_has_its_last_hop():
+    async def main(rig: Rig):
+        kind = Kind(Purpose.INTRODUCTION, 3)
+        counts = []
+        for dead in (set(), {rig.last}):
+            rig.sky.dead = dead
+            ready = await rig.builder.open_ready(kind)
+            counts.append(counted(rig, ready))
+            rig.builder.ready = cast("ReadyCircuits", Standing(ready))
+            rig.builder.config = BuilderConfig(attempts=0)
+            with suppress(CircuitError):
+                await rig.builder.open(kind.purpose, last=rig.last)
+            counts.append(counted(rig, ready))
+            rig.builder.config = BuilderConfig()
+        return counts
+
+    assert simulate(main) == [(0, 0), (1, 1), (1, 1), (2, 1)]
+
+
+def test_one_that_relays_end_while_it_stands_ready_counts_as_a_failure():
+    async def main(rig: Rig):
+        ready = await rig.builder.open_ready(Kind(Purpose.INTRODUCTION, 3))
+        ready.receive(CircuitClosed(Reason.REQUESTED, None, is_remote=True))
+        assert ready.was_cut
+        rig.builder.lost_ready(ready)
+        return counted(rig, ready)
+
+    assert simulate(main) == (1, 0)

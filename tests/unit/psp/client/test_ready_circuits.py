@@ -26,6 +26,7 @@ class Built:
 
     def __init__(self) -> None:
         self.is_open = True
+        self.was_cut = False
         self.path = ()
 
     def close(self) -> None:
@@ -38,6 +39,7 @@ class Works:
     def __init__(self, kinds=TO_CALL) -> None:
         self.kinds = kinds
         self.built: list[tuple[Kind, Built]] = []
+        self.lost: list[Built] = []
         self.is_down = False
         self.turns = 0
         self.ready = ReadyCircuits(
@@ -50,6 +52,9 @@ class Works:
         circuit = Built()
         self.built.append((kind, circuit))
         return circuit
+
+    def lost_ready(self, circuit: Built) -> None:
+        self.lost.append(circuit)
 
     async def _take_turn(self) -> None:
         self.turns += 1
@@ -149,5 +154,19 @@ def test_builds_that_fail_are_tried_again():
         works.is_down = False
         await asyncio.sleep(10)
         assert len(works.ready) == len(TO_CALL) * COUNT
+
+    while_ready(works, then)
+
+
+def test_whom_relays_have_ended_is_told_and_others_are_not():
+    works = Works()
+
+    async def then() -> None:
+        (_, cut), (_, ended), *_ = works.built
+        cut.is_open, cut.was_cut, ended.is_open = False, True, False
+        await asyncio.sleep(2 * LOOK_EVERY)
+        assert works.lost == [cut]
+        await asyncio.sleep(LONGEST + LOOK_EVERY)
+        assert works.lost == [cut]
 
     while_ready(works, then)
