@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from cli.bench.path import Amount as PathAmount
-
 
 @dataclass(frozen=True, slots=True)
 class Amount:
@@ -28,15 +26,6 @@ class Amount:
     tor_settings: int = 4
     is_wan: bool = False
     psp_rounds: int = 2
-
-    @property
-    def path(self) -> PathAmount:
-        """Of PSP's own measurement."""
-        return PathAmount(
-            circuits=self.builds,
-            bulk_seconds=self.bulk_seconds,
-            voice_seconds=self.voice_seconds,
-        )
 
 
 FULL = Amount()
