@@ -109,8 +109,10 @@ def run(
     if worker is None and config.workers > 1:
         from cli.workers.supervisor import run_workers  # noqa: PLC0415
 
-        command = [sys.executable, "-m", "cli.main", "relay", "run", str(settings_file)]
-        command += ["--log-level", log_level, "--workers", str(config.workers)]
+        # -P: of modules in the directory that we happen to be in, none is run.
+        command = [sys.executable, "-P", "-m", "cli.main", "relay", "run"]
+        command += [str(settings_file), "--log-level", log_level]
+        command += ["--workers", str(config.workers)]
         command += ["--log-json"] if log_json else []
         serving = run_workers(config, command, log)
     else:

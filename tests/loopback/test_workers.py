@@ -126,10 +126,13 @@ def settings_of(relay: PlannedRelay) -> Path:
 
 
 @contextmanager
-def running(relay: PlannedRelay, *options: str) -> Iterator[Relay]:
-    command = [sys.executable, "-m", "cli.main", "relay", "run", "--log-json"]
+def running(
+    relay: PlannedRelay, *options: str, folder: Path | None = None
+) -> Iterator[Relay]:
+    command = [sys.executable, "-P", "-m", "cli.main", "relay", "run", "--log-json"]
     process = subprocess.Popen(
         [*command, "--end-with-parent", *options, str(settings_of(relay))],
+        cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -175,6 +178,13 @@ async def test_workers_end_in_good_order_when_their_parent_is_killed(plan):
         relay.process.kill()
         await until(lambda: relay.told("worker_stopped", worker=1))
         await until(lambda: relay.told("relay_stopped", worker=0))
+
+
+async def test_workers_run_nothing_that_lies_where_they_are_started(plan, tmp_path):
+    (tmp_path / "cli").mkdir()
+    (tmp_path / "cli/__init__.py").write_text("raise SystemExit(99)")
+    with running(plan.relays[0], folder=tmp_path) as relay:
+        await until(lambda: relay.told("all_workers_serve"))
 
 
 @pytest.mark.parametrize("worker", [0, 1])

@@ -64,11 +64,12 @@ class Sky:
 
     def extend(self, circuit: Circuit, node, asked=NO_BANDWIDTH) -> None:
         circuit.await_hop(node)
-        event = CircuitClosed(Reason.TIMEOUT, len(circuit.path), is_remote=False)
-        if node.node_id not in self.dead:
-            circuit.receive(HopAdded(len(circuit.path), asked.wanted_kbit_per_s))
-            event = CircuitBuilt(Seconds(self.delay))
-        circuit.receive(event)
+        hop = len(circuit.path)
+        if node.node_id in self.dead:
+            circuit.receive(CircuitClosed(Reason.TIMEOUT, hop, is_remote=False))
+            return
+        circuit.receive(HopAdded(hop, asked.wanted_kbit_per_s))
+        circuit.receive(CircuitBuilt(Seconds(self.delay)))
 
     def _build(self, circuit: Circuit) -> asyncio.Task[None]:
         async def build() -> None:
@@ -432,6 +433,7 @@ def test_a_last_hop_that_is_given_and_full_is_used_all_the_same():
 
 def counted(rig: Rig, circuit: Circuit) -> tuple[int, int]:
     guard = rig.guards.guard(circuit.path[0].node_id)
+    assert guard is not None
     return guard.attempts, guard.built
 
 
