@@ -20,8 +20,9 @@ from itertools import cycle
 
 from cli.bench import floor
 from cli.bench.neighbours import Sink, Source, drain, flush, pump
-from cli.bench.processes import RelayProcess
+from cli.bench.processes import RelayProcess, Usage
 from psp.circuit.origin import OriginCircuit
+from psp.errors import PspError
 from psp.sansio import MAX_TRAIN
 from psp.wire.cell import CELL_SIZE
 from psp.wire.onion import BLOCK_SIZE
@@ -55,8 +56,12 @@ SETTLE = 32.0
 
 _BUILD_WITHIN = 120.0
 
+_MAX_POLICED = 0.05
+"""Share of cells that may be dropped on a busy machine: they cost about half of the others,
+and a figure 2 % too low is within its noise."""
 
-class BenchError(Exception):
+
+class BenchError(PspError):
     """The measured relay did not do its work: no figure would mean anything."""
 
 
@@ -83,8 +88,12 @@ class _Rig:
 
     def wait(self, is_done: Callable[[], bool], within: float) -> None:
         """Move packets until something is true."""
-        if not pump((self.source, self.sink), is_done, within):
+        if not self.moves(is_done, within):
             raise BenchError(f"nothing moves any more after {within} s")
+
+    def moves(self, is_done: Callable[[], bool], within: float) -> bool:
+        """Move packets until something is true or time is up; return whether it is."""
+        return pump((self.source, self.sink), is_done, within)
 
 
 def run(
@@ -101,7 +110,8 @@ def run(
     ``circuits`` what needs many is left out.
 
     Raises:
-        BenchError: If cells were lost, or tampered ones were not.
+        BenchError: If cells were lost, more than a busy machine explains, or tampered
+            ones were not.
     """
     batched = _measure(cells, circuits, settle, batched=True)
     unbatched = _measure(cells // 4, 0, 0.0, batched=False)
@@ -212,7 +222,7 @@ def _stream(rig: _Rig, circuits: list[OriginCircuit], cells: int) -> float:
     sink, source = rig.sink, rig.source
     started = rig.relay.usage()
     arrived = sink.blocks
-    sent = 0
+    sent = policed = 0
     turns = cycle(circuits)
     while sent < cells:
         for _ in range(_WINDOW):
@@ -230,12 +240,31 @@ def _stream(rig: _Rig, circuits: list[OriginCircuit], cells: int) -> float:
         time.sleep(_WINDOW * MAX_TRAIN * _PATIENCE)
         drain(source)
         drain(sink)
-        target = arrived + sent
-        if sink.blocks < target:
-            rig.wait(partial(_has, sink, target), 5.0)
-    if sink.blocks != arrived + sent or sink.bad:
+        target = arrived + sent - policed
+        if sink.blocks < target and not rig.moves(partial(_has, sink, target), 0.5):
+            policed = _await_all_but_policed(rig, arrived + sent, started)
+    if sink.blocks != arrived + sent - policed or sink.bad:
         raise BenchError(f"{sent} cells in, {sink.blocks - arrived} out")
+    if policed > sent * _MAX_POLICED:
+        raise BenchError(
+            f"the relay fell behind and dropped {policed} of {sent} cells: this machine "
+            "is too busy to say what a cell costs; try again when less runs on it"
+        )
     return (rig.relay.usage().cpu - started.cpu) / sent * 1e6
+
+
+def _await_all_but_policed(rig: _Rig, blocks: int, started: Usage) -> int:
+    """Wait for all blocks but those the relay dropped for being behind; return these.
+
+    It does where others take its core from it.
+    """
+
+    def policed() -> int:
+        now, before = rig.relay.usage().counters, started.counters
+        return now["cells_policed"] - before["cells_policed"]
+
+    rig.wait(lambda: rig.sink.blocks >= blocks - policed(), 5.0)
+    return policed()
 
 
 def _has(sink: Sink, blocks: int) -> bool:

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from cli.bench.child import ChildError
+from cli.bench.relay import BenchError
 from cli.exit_codes import ExitCode
 
 
@@ -65,3 +66,24 @@ def test_table_says_when_it_is_incomplete(psp, path_run):
     ran = psp("bench", "path")
 
     assert "incomplete" in ran.out
+
+
+def test_a_part_that_does_not_exist_is_an_error_of_the_command_line(psp):
+    ran = psp("bench", "all", "--only", "relays")
+
+    assert ran.code == ExitCode.USAGE
+    assert "there is no part 'relays'; choose from relay," in " ".join(
+        ran.err.replace("│", " ").split()
+    )
+
+
+def test_a_benchmark_that_fails_says_so_in_a_sentence(psp, monkeypatch):
+    def run():
+        raise BenchError("nothing moves any more after 5.0 s")
+
+    monkeypatch.setattr("cli.bench.relay.run", run)
+
+    ran = psp("bench", "relay")
+
+    assert ran.code == ExitCode.FAILED
+    assert ran.err == "error: nothing moves any more after 5.0 s\n"
