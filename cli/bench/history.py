@@ -114,9 +114,17 @@ def save(folder: Path, run: Run) -> Path:
 
 
 def load(folder: Path) -> list[Run]:
-    """Return all runs in a folder, oldest first; what is not one is passed over."""
+    """Return all runs in a folder, oldest first; what is not one is passed over.
+
+    Raises:
+        ConfigError: If the folder may not be looked into.
+    """
+    try:
+        paths = sorted(folder.glob("bench-*.json"))
+    except OSError as error:
+        raise ConfigError(f"cannot look into {folder}: {error.strerror}") from error
     runs: list[Run] = []
-    for path in sorted(folder.glob("bench-*.json")):
+    for path in paths:
         try:
             runs.append(msgspec.json.decode(path.read_bytes(), type=Run))
         except (OSError, msgspec.DecodeError):

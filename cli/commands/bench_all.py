@@ -10,7 +10,7 @@ from cli.bench.page import shown
 from cli.bench.parts import PARTS
 from cli.bench.suite import chosen_parts, run_suite
 from cli.output import err, out, print_json, print_table
-from psp.errors import PspError
+from psp.errors import ConfigError, PspError
 
 
 def run_all(
@@ -20,7 +20,12 @@ def run_all(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="PART", help="Only this part; may be repeated."),
+        typer.Option(
+            "--only",
+            metavar="PART",
+            help=f"Only this part ({', '.join(part.name for part in PARTS)}); may be "
+            "repeated.",
+        ),
     ] = None,
     folder: Annotated[
         Path, typer.Option("--out", help="Where results are kept and compared.")
@@ -28,7 +33,10 @@ def run_all(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Every benchmark in one run, beside earlier runs: JSON and a page with plots."""
-    parts = chosen_parts(only or [])
+    try:
+        parts = chosen_parts(only or [])
+    except ConfigError as error:
+        raise typer.BadParameter(str(error), param_hint="--only") from None
     try:
         outcome = run_suite(
             parts,

@@ -53,6 +53,18 @@ def test_a_folder_that_cannot_be_is_named_in_the_error(tmp_path):
         history.save(tmp_path / "file" / "below", run_of(1, 1.0))
 
 
+def test_a_folder_that_may_not_be_looked_into_is_named_in_the_error(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.glob", refuse)
+
+    with pytest.raises(ConfigError, match=r"cannot look into .*: Permission denied"):
+        history.load(tmp_path)
+
+
 def test_only_the_same_form_on_the_same_machine_is_compared():
     elsewhere = Machine("another", 64, "Linux 6", "3.11.7")
     runs = [
