@@ -27,7 +27,7 @@ _COUNTERS: tuple[Reading, ...] = (
     ),
     (
         "cells_policed",
-        "Cells of circuits above their fair share while the relay was behind",
+        "Cells of circuits above their fair share, dropped while the relay was behind",
         lambda stats: stats.cells_policed,
     ),
     (
@@ -115,6 +115,17 @@ _COUNTERS: tuple[Reading, ...] = (
     ),
 )
 
+_GAUGES = {
+    "circuits": "Circuits that lead through this relay now",
+    "cookies": "Rendezvous that wait for their second side, or are joined",
+    "cells_queued": "Cells that wait to be sent",
+    "requests_open": "Requests under way, of origins and of other relays",
+    "memory_used_bytes": "Memory of circuits and queues, by the relay's own count",
+    "neighbours": "Relays it has links with",
+    "media_granted_kbit_per_s": "Bandwidth promised to circuits of calls, each way",
+    "is_congested": "1 while more comes in than the relay can handle, else 0",
+}
+
 
 class RelayCollector(Collector):
     """Turns one machine's counters into metric families."""
@@ -131,7 +142,8 @@ class RelayCollector(Collector):
             yield family
         yield from _labelled(stats)
         for name, value in self._machine.gauges().items():
-            yield GaugeMetricFamily(f"psp_relay_{name}", name, value=value)
+            text = _GAUGES[name]
+            yield GaugeMetricFamily(f"psp_relay_{name}", text, value=value)
 
 
 def register(machine: RelayMachine, registry: CollectorRegistry) -> None:

@@ -45,6 +45,15 @@ def test_no_counter_is_forgotten(make_rig):
     assert shown == len(counters)
 
 
+def test_every_help_text_is_more_than_a_name(make_rig):
+    registry = CollectorRegistry()
+    register(make_rig(1).relays[0].machine, registry)
+
+    assert [
+        family.name for family in registry.collect() if " " not in family.documentation
+    ] == []
+
+
 def test_ten_relays_fit_one_process(make_rig):
     rig = make_rig(10)
 
