@@ -9,6 +9,8 @@
 The sender's half is psp.link.repair.
 """
 
+from itertools import islice
+
 from psp.link.config import (
     REORDER_TOLERANCE,
     REPAIR_AGE,
@@ -24,6 +26,11 @@ links of one city and those between continents."""
 
 _GAIN = 0.125
 """Weight of a new measurement (RFC 6298 section 2)."""
+
+_MAX_NOTED = int(REPAIR_CREDIT)
+"""Counters of one gap that are noted, the newest: all that is ever asked for at once.
+A peer may leave a gap of any length before each packet, and must not be served more work
+than its packets are."""
 
 _PATIENCE = 1.125
 """Round trips to wait before asking again; `REORDER_TOLERANCE` comes on top."""
@@ -84,7 +91,7 @@ class Gaps:
         """Note that the counters ``first`` … ``end - 1`` were overtaken."""
         missing = self._missing
         due = Monotonic(now + REORDER_TOLERANCE)
-        for counter in range(max(first, end - REPAIR_RING), end):
+        for counter in range(max(first, end - _MAX_NOTED), end):
             missing[counter] = due
         _forget_oldest(missing)
 
@@ -141,5 +148,8 @@ def _pop_due(
 
 
 def _forget_oldest(times: dict[int, Monotonic]) -> None:
-    while len(times) > REPAIR_RING:
-        del times[next(iter(times))]
+    # In one go: a dict's first key is found by passing over all that were deleted.
+    excess = len(times) - REPAIR_RING
+    if excess > 0:
+        for counter in list(islice(times, excess)):
+            del times[counter]

@@ -99,6 +99,17 @@ def test_a_huge_gap_is_bounded() -> None:
         assert len(gaps.pop_due(SOON)) == REPAIR_CREDIT
 
 
+def test_no_more_of_a_gap_is_noted_than_can_be_asked_for() -> None:
+    # A peer may send packets that each leave a gap: work must stay what they are worth.
+    gaps = Gaps()
+    for number in range(1, 101):
+        gaps.note(10_000 * (number - 1), 10_000 * number, NOW)
+        assert len(gaps._missing) == min(number * int(REPAIR_CREDIT), REPAIR_RING)
+
+    assert gaps.fill(10_000 * 100 - 1, NOW) is False
+    assert max(gaps._missing) == 10_000 * 100 - 2
+
+
 def test_asking_is_paid_for_by_packets_received() -> None:
     gaps = Gaps()
     gaps.note(0, 128, NOW)
