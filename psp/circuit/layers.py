@@ -4,21 +4,36 @@ Forward cells are sealed from the last hop inward, backward ones opened from hop
 outward, so that the origin knows at which hop a cell went bad (R-TAG-4).
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from psp.circuit.blocks import BLOCK_HEADER, BLOCK_PADDING
 from psp.crypto.circuit_handshake import HopKeys
-from psp.crypto.layer import OpeningLayer, SealingLayer
+from psp.crypto.layer import COUNTER_SIZE, OpeningLayer, SealingLayer
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import CircuitId
 from psp.wire.cell import HEADER, CellCommand
-from psp.wire.onion import BLOCK_SIZE, Kind, inner_size
+from psp.wire.onion import BLOCK_SIZE, MAX_HOPS, Kind, body_size, inner_size
 from psp.wire.relay_message import RelayMessage
 
 _MESSAGE = int(Kind.MESSAGE)
 _PASSED_ON = int(Kind.EARLY | Kind.AUDIO | Kind.KEY_FRAME)
 _CONGESTED = int(Kind.CONGESTED)
 _NOT_BACKWARD = 0xFF & ~int(Kind.MESSAGE | Kind.AUDIO | Kind.KEY_FRAME | Kind.CONGESTED)
+
+_FEW = 3
+"""Cells that are not worth the preparations of opening them at once."""
+
+_CUTS = tuple(
+    struct.Struct(
+        f"!{1 if depth else HEADER.size}xI{body_size(depth + 1) - COUNTER_SIZE}s"
+    ).unpack
+    for depth in range(MAX_HOPS)
+)
+"""By the layers before it, takes a body apart: low half of the counter, sealed part."""
+
+_kind_of = itemgetter(0)
 
 
 class Layer:
@@ -114,18 +129,34 @@ class Layers:
 
     def seal_padded(self, hop: int, inners: Sequence[bytes], kind: int) -> list[bytes]:
         """Return the cells that take messages of exactly ``inner_size(hop)`` to it."""
-        message_kind = bytes((kind | _MESSAGE,))
         pass_kind = bytes((kind & _PASSED_ON,))
-        seals = [layer.sealing.seal for layer in self._layers[hop - 1 :: -1]]
-        innermost, *others = seals
-        head = self._head
-        cells: list[bytes] = []
-        for inner in inners:
-            body = innermost(message_kind + inner)
-            for seal in others:
-                body = seal(pass_kind + body)
-            cells.append(head + body)
-        return cells
+        message_kind = bytes((kind | _MESSAGE,))
+        outermost, *others = [layer.sealing for layer in self._layers[:hop]]
+        plaintexts = [message_kind + inner for inner in inners]
+        for sealing in reversed(others):
+            plaintexts = sealing.seal_run(plaintexts, pass_kind)
+        return outermost.seal_run(plaintexts, self._head)
+
+    def open_each(self, cells: Sequence[bytes]) -> Iterator[tuple[int, bytes | None]]:
+        """Open RELAY cells, one by one for the caller: each as `open` does.
+
+        Layers that all cells only pass through are opened for all at once.
+        """
+        depth = 0
+        opened = list(cells)
+        while len(cells) > _FEW and depth < len(self._layers):
+            lows, bodies = zip(*map(_CUTS[depth], opened), strict=True)
+            run = self._layers[depth].opening.open_run(lows, bodies)
+            if run is None:
+                break
+            depth, opened = depth + 1, run
+            if any(map(_kind_of, run)):
+                break
+        for plaintext in opened:
+            if depth > len(self._layers):
+                yield 0, None  # cut off by what came before
+            else:
+                yield self._open_rest(plaintext, depth)
 
     def open(self, cell: bytes) -> tuple[int, bytes | None]:
         """Open a RELAY cell.
@@ -137,20 +168,35 @@ class Layers:
         Raises:
             DecodeError: If a layer has kind bits that no hop may set.
         """
-        body, start = cell, HEADER.size
+        return self._open_rest(cell, 0)
+
+    def _open_rest(self, opened: bytes, depth: int) -> tuple[int, bytes | None]:
+        """Open the layers behind ``depth`` of what those before have given.
+
+        None has given what begins with 5 bytes of a cell; the others one of kind.
+        """
         kinds = 0
-        for hop, layer in enumerate(self._layers, 1):
-            plaintext = layer.opening.open(body, start)
+        if depth and (kinds := self._check(opened, depth)) & _MESSAGE:
+            return self._count(opened, depth, kinds)
+        body, start = opened, 1 if depth else HEADER.size
+        for hop in range(depth + 1, len(self._layers) + 1):
+            plaintext = self._layers[hop - 1].opening.open(body, start)
             if plaintext is None:
                 return hop, None
-            kind = plaintext[0]
-            if kind & _NOT_BACKWARD:
-                raise DecodeError(f"kind {kind} from hop {hop}")
-            kinds |= kind
-            if kind & _MESSAGE:
-                self._opened += 1
-                if kinds & _CONGESTED:
-                    self._marked += 1
-                return hop, plaintext
+            kinds |= self._check(plaintext, hop)
+            if kinds & _MESSAGE:
+                return self._count(plaintext, hop, kinds)
             body, start = plaintext, 1
         return 0, None
+
+    def _check(self, plaintext: bytes, hop: int) -> int:
+        kind = plaintext[0]
+        if kind & _NOT_BACKWARD:
+            raise DecodeError(f"kind {kind} from hop {hop}")
+        return kind
+
+    def _count(self, plaintext: bytes, hop: int, kinds: int) -> tuple[int, bytes]:
+        self._opened += 1
+        if kinds & _CONGESTED:
+            self._marked += 1
+        return hop, plaintext

@@ -111,17 +111,13 @@ class OriginCircuit:
     # -- what to do with it
 
     def request(
-        self,
-        command: RelayCommand,
-        data: bytes,
-        now: Monotonic,
-        hop: int | None = None,
+        self, command: RelayCommand, data: bytes, now: Monotonic, hop: int | None = None
     ) -> int:
         """Ask ``hop`` (the last, if None); return the stream id of the answer.
 
         Raises:
-            LocalProtocolError: If there is no such hop, the data does not fit, or too
-                much is being asked; EXTEND, TRUNCATE and PING have own methods.
+            LocalProtocolError: If there is no such hop, the data does not fit, too much
+                is being asked, or it is EXTEND, TRUNCATE or PING.
         """
         if command not in SERVICES:
             raise LocalProtocolError(f"{command.name} is not for request()")
@@ -148,9 +144,7 @@ class OriginCircuit:
     def send_blocks(
         self, blocks: Sequence[bytes], flags: Kind = Kind.PASS
     ) -> list[bytes]:
-        """Return the cells that take session blocks to the last hop.
-
-        They are dropped and counted while it is not open: media does not wait.
+        """Return the cells that take session blocks to the last hop, none unless open.
 
         Args:
             blocks: 1,106 bytes each.
@@ -187,10 +181,7 @@ class OriginCircuit:
         self._hops.exchanges[hop - 1].request(RelayCommand.TRUNCATE, b"", now)
 
     def destroy(self, reason: Reason = Reason.REQUESTED) -> None:
-        """End the circuit; its DESTROY cell is in `cells_to_send`. May be repeated.
-
-        ``reason`` is for our own event: hop 1 is told none.
-        """
+        """End the circuit; again is fine. ``reason`` is for our event, not for hop 1."""
         self._close(reason, None)
 
     # -- the machine
@@ -198,16 +189,17 @@ class OriginCircuit:
     def receive(self, cells: Sequence[bytes], now: Monotonic) -> None:
         """Take in cells of this circuit, in order of arrival; never raises."""
         blocks: list[bytes] = []
-        for cell in cells:
-            if self._state is OriginState.CLOSED:
-                break
-            try:
-                if len(cell) == CELL_SIZE and cell[4] == _RELAY:
-                    self._receive_relay(cell, blocks, now)
-                else:
-                    self._receive_control(Cell.decode(cell), now)
-            except RemoteProtocolError:
-                self._close(Reason.PROTOCOL, None)
+        if self._state is OriginState.CLOSED:
+            return
+        try:
+            if all(len(cell) == CELL_SIZE and cell[4] == _RELAY for cell in cells):
+                for hop, plaintext in self._hops.layers.open_each(cells):
+                    self._receive_relay(hop, plaintext, blocks, now)
+            else:
+                for cell in cells:
+                    self._receive_any(cell, blocks, now)
+        except RemoteProtocolError:
+            self._close(Reason.PROTOCOL, None)
         if blocks:
             self._events.append(events.BlocksReceived(blocks))
 
@@ -251,8 +243,17 @@ class OriginCircuit:
 
     # -- what comes in
 
-    def _receive_relay(self, cell: bytes, blocks: list[bytes], now: Monotonic) -> None:
-        hop, plaintext = self._hops.layers.open(cell)
+    def _receive_any(self, cell: bytes, blocks: list[bytes], now: Monotonic) -> None:
+        if len(cell) == CELL_SIZE and cell[4] == _RELAY:
+            self._receive_relay(*self._hops.layers.open(cell), blocks, now)
+        elif self._state is not OriginState.CLOSED:
+            self._receive_control(Cell.decode(cell), now)
+
+    def _receive_relay(
+        self, hop: int, plaintext: bytes | None, blocks: list[bytes], now: Monotonic
+    ) -> None:
+        if self._state is OriginState.CLOSED:
+            return
         if plaintext is None:
             self._receive_bad(hop, now)
         elif plaintext.startswith(BLOCK_HEADER, 1):

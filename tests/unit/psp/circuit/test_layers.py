@@ -18,8 +18,11 @@ from psp.wire.relay_message import RelayCommand, RelayMessage
 MESSAGE = RelayMessage(RelayCommand.PING, 5, b"hello")
 
 
-def ends(hops, seed=0):
-    """Return an origin's layers and those of its hops, already connected."""
+def ends(hops, seed=0, twin=None):
+    """Return an origin's layers and those of its hops, already connected.
+
+    A ``twin`` gets the same layers as the origin.
+    """
     entropy = SeededEntropy(f"layers {seed}")
     layers = Layers(CircuitId(1))
     relays = []
@@ -30,7 +33,10 @@ def ends(hops, seed=0):
             client.message, node_id=node_id, onion_privates=[private]
         )
         result = handshake.answer(0, entropy)
-        layers.add(client.finish(result.reply))
+        keys = client.finish(result.reply)
+        layers.add(keys)
+        if twin is not None:
+            twin.add(keys)
         relays.append(HopLayer(CircuitId(hop), hop, result.keys))
     for number, relay in enumerate(relays[:-1]):
         relay.next_head = HEADER.pack(number + 2, CellCommand.RELAY)
@@ -244,3 +250,83 @@ def test_circuits_start_at_counters_of_their_own():
         counters |= {layers[hop].sealing.counter for hop in (1, 2, 3)}
         counters |= {relay.sealing.counter for relay in relays}
     assert len(counters) == 240
+
+
+def arriving(relays, script):
+    """Return backward cells: blocks, messages of any hop, marks, and what goes wrong."""
+    cells = []
+    for step, hop in script:
+        passing = relays[:-1]
+        if step == "message":
+            passing = relays[: hop - 1]
+            cell = relays[hop - 1].message_cell(MESSAGE)
+        else:
+            cell = relays[-1].block_cell(bytes([hop]) * 1106, Kind.AUDIO)
+        if step == "mark":
+            cell = relays[-1].block_cell(bytes([hop]) * 1106, Kind.CONGESTED)
+        cell = backward(passing, cell)
+        if step == "replay" and cells:
+            cell = cells[-1]
+        elif step == "damage":
+            cell = cell[:700] + bytes([cell[700] ^ 1]) + cell[701:]
+        if step != "loss":
+            cells.append(cell)
+        if step == "swap" and len(cells) > 1:
+            cells[-2:] = cells[:-3:-1]
+    return cells
+
+
+STEPS = ["block"] * 6 + ["message", "mark", "replay", "damage", "loss", "swap"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 3)), max_size=30),
+    st.lists(st.integers(1, 12), max_size=8),
+)
+def test_cells_opened_together_are_what_they_are_one_by_one(script, sizes):
+    singly = Layers(CircuitId(1))
+    together, relays = ends(3, twin=singly)
+    cells = arriving(relays, script)
+
+    opened = []
+    rest = cells
+    for size in (*sizes, len(cells)):
+        opened += together.open_each(rest[:size])
+        rest = rest[size:]
+
+    assert opened == [singly.open(cell) for cell in cells]
+    assert together.take_marks() == singly.take_marks()
+    for hop in (1, 2, 3):
+        ours, theirs = together[hop].opening, singly[hop].opening
+        assert (ours.received, ours.bad_tag, ours.replayed, ours.highest) == (
+            theirs.received,
+            theirs.bad_tag,
+            theirs.replayed,
+            theirs.highest,
+        )
+
+
+def test_a_kind_that_no_hop_may_set_comes_up_where_it_stands():
+    layers, relays = ends(2)
+    block = bytes(1106)
+    cells = [backward(relays[:1], relays[1].block_cell(block)) for _ in range(4)]
+    bad = relays[0].sealing.seal(bytes([Kind.EARLY]) + bytes(inner_size(1)))
+    cells.append(relays[0].head + bad)
+    cells.append(backward(relays[:1], relays[1].block_cell(block)))
+
+    opened = layers.open_each(cells)
+
+    assert [next(opened)[0] for _ in range(4)] == [2] * 4
+    with pytest.raises(DecodeError):
+        next(opened)
+
+
+def test_what_comes_from_hops_that_were_cut_off_meanwhile_is_stale():
+    layers, relays = ends(3)
+    cells = [backward(relays[:2], relays[2].block_cell(bytes(1106))) for _ in range(5)]
+
+    opened = layers.open_each(cells)
+    assert next(opened)[0] == 3
+    layers.cut(1)
+
+    assert list(opened) == [(0, None)] * 4

@@ -325,7 +325,7 @@ def test_a_call_that_finds_no_rendezvous_says_why_and_blames_no_point():
                 raise BandwidthError(480)
             return await builds(purpose, **options)
 
-        rig.builder.open = full
+        rig.builder.open = full  # type: ignore[method-assign]
         with pytest.raises(UnreachableError) as caught:
             await rig.calls.place(card, rig.found(NODES[0]))
         return str(caught.value)
