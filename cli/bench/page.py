@@ -112,18 +112,21 @@ def _row(part: Part, figure: Figure, run: Run, earlier: Sequence[Run]) -> str:
     values = [
         other.figure(part.name, figure.key) for other in (*earlier[-_PLOTTED:], run)
     ]
-    unit = f" {escape(figure.unit)}" if figure.unit else ""
+    unit = f" {escape(figure.unit)}" if figure.unit and value is not None else ""
+    plot = _plot(
+        [v for v in values if v is not None], figure.goal, is_new=value is not None
+    )
     return (
         f"<tr><td>{escape(figure.title)}</td>"
         f"<td class='n {verdict}'>{shown(value)}{unit}</td>"
         f"<td class='n soft'>{goal}</td><td class='n soft'>{shown(before)}</td>"
         f"<td class='n'>{shown(ratio)}</td>"
-        f"<td>{_plot([v for v in values if v is not None], figure.goal)}</td></tr>"
+        f"<td>{plot}</td></tr>"
     )
 
 
-def _plot(values: Sequence[float], goal: float | None) -> str:
-    """Return a line through the values, the last one dotted, and the goal dashed."""
+def _plot(values: Sequence[float], goal: float | None, *, is_new: bool) -> str:
+    """Return a line through the values, a dot where this run's is, and the goal dashed."""
     if not values:
         return ""
     reach = [*values, *([] if goal is None else [goal])]
@@ -142,9 +145,12 @@ def _plot(values: Sequence[float], goal: float | None) -> str:
         if goal is None
         else f"<line x1='0' x2='{_WIDTH:.0f}' y1='{y(goal):.1f}' y2='{y(goal):.1f}'/>"
     )
+    # One value makes no line: it is a dot in any case.
+    dot = f"<circle cx='{last_x:.1f}' cy='{last_y:.1f}' r='3'/>"
+    shows_dot = is_new or len(values) == 1
     return (
         f"<svg viewBox='0 0 {_WIDTH:.0f} {_HEIGHT:.0f}' role='img' "
         f"aria-label='{len(values)} runs, {shown(min(values))} to "
         f"{shown(max(values))}'>{dashes}<polyline points='{line}'/>"
-        f"<circle cx='{last_x:.1f}' cy='{last_y:.1f}' r='3'/></svg>"
+        f"{dot if shows_dot else ''}</svg>"
     )

@@ -69,6 +69,20 @@ def test_what_ended_early_is_said_and_strange_words_are_harmless():
     Tags(text)
 
 
+def test_what_was_not_measured_has_no_unit_and_no_dot():
+    earlier = [
+        run_of(day, {"relay": Measured({"us_per_cell": 4.0}, 2.0)}) for day in (1, 2)
+    ]
+    run = run_of(3, relay(None))
+
+    text = page.render(run, [*earlier, run])
+
+    row = re.search(r"<tr><td>CPU per cell.*?</tr>", text)[0]
+    assert re.findall(r"<td class='n[^>]*>([^<]*)</td>", row) == ["-", "", "4", "-"]
+    assert "polyline" in row
+    assert "circle" not in row
+
+
 def test_only_parts_that_ran_are_shown():
     text = page.render(run_of(1, relay(2.0)), [])
 
