@@ -207,11 +207,17 @@ class Extending:
         return Reason.REFUSED if circuit.partner is not None else None
 
     def _open(self, event: ExtendRequested, now: Monotonic) -> LinkId:
-        """Return a link with the worker that is named; other workers do not count."""
+        """Return a link with the worker that is named; other workers do not count.
+
+        The link learns all addresses of it, the named one first: others use the link,
+        too, and it must not hang on an address that we cannot reach.
+        """
         endpoint, node = event.endpoint, self._node(event.node_id)
-        has_workers = node is not None and len(by_worker(node.endpoints)) > 1
-        port = endpoint.port if has_workers else None
-        return self._links.open(event.node_id, [endpoint], now, port=port)
+        workers = () if node is None else by_worker(node.endpoints)
+        own = next((own for own in workers if endpoint in own), ())
+        others = [other for other in own if other != endpoint]
+        port = endpoint.port if len(workers) > 1 else None
+        return self._links.open(event.node_id, [endpoint, *others], now, port=port)
 
     def _refuse(
         self, circuit: RelayCircuit, stream_id: int, reason: Reason, now: Monotonic

@@ -1,5 +1,7 @@
 """CREATE and EXTEND: who may, and where to."""
 
+from dataclasses import replace
+
 import pytest
 
 from psp.circuit.events import RequestFailed
@@ -82,6 +84,25 @@ def test_previous_onion_key_still_works_after_rotation(make_rig):
     circuit = client.open([fresh], rig.now)
 
     assert rig.run_until(lambda: circuit.origin.is_open)
+
+
+def test_nobody_can_lead_a_link_that_others_use_to_an_address_out_of_reach(make_rig):
+    rig = make_rig(2)
+    target = rig.relays[1].record
+    (real,) = target.endpoints
+    far = Endpoint("2001:db8::1", real.port)
+    rig.nodes[target.node_id] = replace(target, endpoints=(real, far))
+    rig.build(0, 1)
+
+    client = rig.client()
+    mean = HopSpec(target.node_id, target.onion_key, (far, real))
+    client.open([rig.relays[0].spec, mean], rig.now)
+    # The keys of the link between the relays are renewed after 120 s.
+    rig.run(240.0)
+
+    links = rig.relays[0].machine.links
+    assert links.is_up(links.link_to(target.node_id))
+    assert rig.relays[0].machine.stats.circuits_closed.total() == 0
 
 
 def test_dead_next_hop_is_given_up_after_the_retries(make_rig):
