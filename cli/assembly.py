@@ -306,6 +306,8 @@ class RelayNode:
     def _show(self, machine: RelayMachine) -> None:
         registry = self.collectors
         relay.metrics.register(machine, registry)
+        if isinstance(self._udp, UdpSocket):
+            relay.metrics.register_socket(self._udp, registry)
         presence.metrics.register_metrics(self.presence, registry)
         discovery.metrics.register_metrics(self.discovery, registry)
         if self.epochs is not None:

@@ -1,6 +1,7 @@
 """Prometheus view of a relay: read at scrape time, nothing counted twice.
 
-Names are ``psp_relay_<noun>_<unit>[_total]``; labels come from enums only.
+Names are ``psp_relay_<noun>_<unit>[_total]``, ``psp_udp_…`` for its socket; labels come
+from enums and from the names of the system's errors only.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from psp.runtime.metrics import StatsCollector
+from psp.runtime.udp import UdpSocket
 from relay.machine import RelayMachine
 from relay.stats import RelayStats
 
@@ -146,9 +149,30 @@ class RelayCollector(Collector):
             yield GaugeMetricFamily(f"psp_relay_{name}", text, value=value)
 
 
+class TrainsCollector(Collector):
+    """Says whether a socket's datagrams travel in trains."""
+
+    def __init__(self, udp: UdpSocket) -> None:
+        self._udp = udp
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield both directions; called by the registry at each scrape."""
+        for name, text, is_on in (
+            ("is_gso", "1 while one system call sends many packets", self._udp.is_gso),
+            ("is_gro", "1 if one system call receives many", self._udp.is_gro),
+        ):
+            yield GaugeMetricFamily(f"psp_udp_{name}", text, value=float(is_on))
+
+
 def register(machine: RelayMachine, registry: CollectorRegistry) -> None:
     """Show a relay in ``registry``."""
     registry.register(RelayCollector(machine))
+
+
+def register_socket(udp: UdpSocket, registry: CollectorRegistry) -> None:
+    """Show a relay's socket in ``registry``."""
+    registry.register(StatsCollector("udp", lambda: udp.stats))
+    registry.register(TrainsCollector(udp))
 
 
 def _labelled(stats: RelayStats) -> Iterator[Metric]:

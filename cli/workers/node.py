@@ -100,6 +100,8 @@ class WorkerNode:
         self.relay = RelayService(machine, self._udp, unix_time=unix_time)
         self.collectors = CollectorRegistry()
         relay.metrics.register(machine, self.collectors)
+        if isinstance(self._udp, UdpSocket):
+            relay.metrics.register_socket(self._udp, self.collectors)
         self._saving: asyncio.Task[None] | None = None
 
     def start(self) -> None:

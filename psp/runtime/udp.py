@@ -6,7 +6,8 @@
     send      sendmsg(parts) - UDP_SEGMENT cmsg: where the kernel cuts the train
 
 Both are Linux socket options (udp(7)); one system call then moves up to `MAX_TRAIN`
-datagrams. Where the kernel or a route refuses them, datagrams travel one by one.
+datagrams. Where the kernel or a route refuses them, datagrams travel one by one:
+`UdpStats.gso_refused`, `UdpSocket.is_gso` and ``is_gro`` tell.
 
 Nothing is ever queued here: what the kernel does not take at once is dropped and
 counted (R-LNK-11). Errors are counted by name and logged at most every 10 seconds each.
@@ -243,6 +244,7 @@ class UdpSocket:
         self._refusals += was_cause
         if self._refusals >= _MAX_REFUSALS:
             self.is_gso = False
+            _log.warning("trains_given_up", what="UDP_SEGMENT", refused=self._refusals)
 
     def _send_singly(
         self, parts: list[bytes], segment_size: int, destination: Address

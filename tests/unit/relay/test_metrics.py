@@ -4,8 +4,9 @@ import dataclasses
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from psp.runtime.udp import UdpSocket
 from psp.wire.cell import Reason
-from relay.metrics import register
+from relay.metrics import register, register_socket
 
 
 def text_of(machine):
@@ -43,6 +44,22 @@ def test_no_counter_is_forgotten(make_rig):
     shown = text.count(" 987000.0")
     counters = [f for f in dataclasses.fields(machine.stats) if f.type in {int, "int"}]
     assert shown == len(counters)
+
+
+def test_a_socket_tells_what_was_lost_and_whether_it_moves_trains():
+    registry = CollectorRegistry()
+    udp = UdpSocket(("127.0.0.1", 0), gro=False)
+    register_socket(udp, registry)
+    udp.stats.kernel_drops = 3
+    udp.stats.errors["EPERM"] += 2
+
+    text = generate_latest(registry).decode()
+    udp.close()
+
+    assert "psp_udp_kernel_drops_total 3.0" in text
+    assert 'psp_udp_errors_total{reason="EPERM"} 2.0' in text
+    assert f"psp_udp_is_gso {float(udp.is_gso)}" in text
+    assert "psp_udp_is_gro 0.0" in text
 
 
 def test_every_help_text_is_more_than_a_name(make_rig):

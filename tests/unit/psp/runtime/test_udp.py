@@ -116,7 +116,7 @@ def test_ipv6_carries_trains_too(make):
     assert source == sender.local_address
 
 
-def test_refused_trains_leave_singly_and_then_gso_is_given_up(make):
+def test_refused_trains_leave_singly_and_then_gso_is_given_up(make, capsys):
     sender, receiver = make(), make(gro=False)
     if not sender.is_gso:
         pytest.skip("this kernel has no UDP GSO")
@@ -133,6 +133,7 @@ def test_refused_trains_leave_singly_and_then_gso_is_given_up(make):
     assert not sender.is_gso
     assert sender.send(Train(receiver.local_address, datagrams(2), 2)) == 2
     assert sender.stats.gso_refused == 16
+    assert capsys.readouterr().err.count("trains_given_up") == 1
 
 
 def test_bad_destination_does_not_end_gso(make):
