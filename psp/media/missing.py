@@ -82,9 +82,10 @@ class MissingPackets:
     def due(self, now: Monotonic) -> list[int]:
         """Return what to ask for now, in order, and count it as asked."""
         due: list[int] = []
+        patience, pause = self.patience, self.pause
         for sequence in sorted(self._gaps):
             gap = self._gaps[sequence]
-            when = self._next_request(gap)
+            when = _next_request(gap, patience, pause)
             if when is not None and when <= now and len(due) < MAX_PER_REPORT:
                 gap.asked = now
                 gap.tries += 1
@@ -93,12 +94,14 @@ class MissingPackets:
 
     def next_request(self) -> Monotonic | None:
         """Return when `due` will have something, None for never."""
-        times = [self._next_request(gap) for gap in self._gaps.values()]
+        patience, pause = self.patience, self.pause
+        times = [_next_request(gap, patience, pause) for gap in self._gaps.values()]
         return min((when for when in times if when is not None), default=None)
 
-    def _next_request(self, gap: _Gap) -> Monotonic | None:
-        if gap.tries >= MAX_TRIES:
-            return None
-        if gap.asked is None:
-            return Monotonic(gap.noticed + self.patience)
-        return Monotonic(gap.asked + self.pause)
+
+def _next_request(gap: _Gap, patience: Seconds, pause: Seconds) -> Monotonic | None:
+    if gap.tries >= MAX_TRIES:
+        return None
+    if gap.asked is None:
+        return Monotonic(gap.noticed + patience)
+    return Monotonic(gap.asked + pause)

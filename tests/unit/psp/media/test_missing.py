@@ -67,3 +67,18 @@ def test_what_is_given_up_is_forgotten():
     assert len(missing) == 6
     assert missing.noticed_at(3) is None
     assert not missing.resolve(3)
+
+
+def test_the_path_is_asked_once_however_much_is_missing():
+    asked: list[None] = []
+
+    def round_trip() -> Seconds:
+        asked.append(None)
+        return Seconds(0.1)
+
+    missing = MissingPackets(round_trip)
+    missing.notice(range(200), Monotonic(1.0))
+    missing.next_request()
+    missing.due(Monotonic(1.0))
+
+    assert len(asked) == 4  # the patience and the pause, in each call
