@@ -70,7 +70,7 @@ class SentTrains:
         asked for more in all than one who lost packets may (`REPAIR_SHARE`).
         """
         position = bisect_right(self._firsts, counter) - 1
-        if position < 0 or self._taken[counter] >= REPAIR_ANSWERS:
+        if position < 0 or self._taken.get(counter, 0) >= REPAIR_ANSWERS:
             return None
         sent_at, train = self._trains[position]
         start = PACKET_SIZE * (counter - self._firsts[position])
