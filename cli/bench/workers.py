@@ -341,6 +341,8 @@ def _running(relay: PlannedRelay) -> Iterator[list[int]]:
         finally:
             too_long.cancel()
             process.terminate()
+            # After Ctrl-C, `with` waits a quarter of a second only.
+            process.communicate()
 
 
 def _free_ports(count: int) -> int:
