@@ -264,7 +264,13 @@ def _ip(lines: list[str], namespace: str | None = None) -> None:
         text=True,
     )
     if done.returncode:
-        raise NotPossibleError(f"ip refuses: {done.stderr.strip()}")
+        reason = next(iter(done.stderr.splitlines()), "no reason given")
+        hint = (
+            ": root lacks CAP_SYS_ADMIN or CAP_NET_ADMIN, as in most containers"
+            if "not permitted" in reason
+            else ""
+        )
+        raise NotPossibleError(f"ip refuses: {reason}{hint}")
 
 
 def _left_over() -> list[str]:
