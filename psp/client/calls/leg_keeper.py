@@ -227,6 +227,10 @@ class LegKeeper:
         )
 
     def _use(self, leg: int, circuit: Circuit) -> None:
+        """Use a circuit; not in another's place, which nobody would close any more."""
+        if leg in self.legs or len(self.legs) >= MAX_LEGS:
+            circuit.close()
+            return
         self.legs[leg] = circuit
         self.network.add_leg(self.session.key, leg, circuit)
         circuit.closed.add_done_callback(lambda _: self._lose(leg))
