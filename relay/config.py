@@ -1,6 +1,6 @@
 """Settings of a relay: every limit on strangers, in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from psp.errors import ConfigError
 from psp.units import Seconds
@@ -9,6 +9,19 @@ from psp.wire.packet import PACKET_SIZE
 
 MIN_MEDIA_KBIT_PER_S = 480
 """50 cells a second, one voice flow: a relay with less could carry no call."""
+
+MAX_BANDWIDTH_BYTES_PER_S = 125_000_000_000
+"""1 Tbit/s: more than any port has. Who writes more has counted in another unit."""
+
+_AT_LEAST_ONE = (
+    "client_circuits",
+    "relay_circuits",
+    "create_burst",
+    "idle_link",
+    "idle_circuit",
+    "idle_granted",
+    "cookie_life",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +99,25 @@ class RelayConfig:
             raise ConfigError(
                 f"max_mem_bytes = {self.max_mem_bytes}: use at least 1048576 (1 MiB)"
             )
-        for name in ("client_circuits", "relay_circuits", "create_burst"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}: use at least 1")
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        if self.creates_per_s <= 0:
+            raise ConfigError(f"creates_per_s = {self.creates_per_s}: use more than 0")
+        for field in fields(self):
+            value, least = getattr(self, field.name), int(field.name in _AT_LEAST_ONE)
+            if value < least:
+                raise ConfigError(f"{field.name} = {value}: use at least {least}")
+        for name, most in (
+            ("bandwidth_bytes_per_s", MAX_BANDWIDTH_BYTES_PER_S),
+            ("media_kbit_per_s", MAX_BANDWIDTH_BYTES_PER_S // 125),
+        ):
+            value = getattr(self, name)
+            if value > most:
+                raise ConfigError(
+                    f"{name} = {value}: that is above 1 Tbit/s; mind the unit, or use 0 for "
+                    "no limit"
+                )
 
     @property
     def media_budget(self) -> int:
