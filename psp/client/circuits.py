@@ -26,6 +26,7 @@ from psp.directory.trusted import CLOCK_TOLERANCE
 from psp.errors import PspError
 from psp.ids import NodeId
 from psp.netdoc.node_record import NodeRecord
+from psp.path.guards import BIAS_ATTEMPTS, BIAS_FAILING, BIAS_SCALE
 from psp.path.selection import NoPathError, Path, PathSelector, Purpose
 from psp.units import Monotonic, Seconds, UnixTime
 from psp.wire.cell import Reason
@@ -101,6 +102,7 @@ class CircuitBuilder:
         self._suspects: dict[NodeId, Monotonic] = {}
         self._full: dict[NodeId, Monotonic] = {}
         self._build_times: deque[float] = deque(maxlen=_BUILD_TIMES)
+        self._standing: dict[NodeId, tuple[int, int]] = {}
         self._alive_at = network.now()
         self.ready: ReadyCircuits | None = None
 
@@ -160,12 +162,24 @@ class CircuitBuilder:
         finally:
             race.close()
 
-    def lost_ready(self, circuit: Circuit) -> None:
-        """Count a circuit that relays have ended while it stood ready.
+    def retire_ready(self, circuit: Circuit) -> None:
+        """Take note of how a circuit ended that stood ready and served nothing.
 
-        Or a guard could do that to all whose middle is none of its friends (R-TAG-6).
+        A guard could end all whose middle is none of its friends (R-TAG-6). Where so
+        many are ended, each counts as a failure; fewer may be a middle's doing, and
+        those that stood until we closed them must not make up for builds that fail.
         """
-        self._selector.guards.record_attempt(circuit.path[0].node_id)
+        guard = circuit.path[0].node_id
+        stood, cut = self._standing.get(guard, (0, 0))
+        if circuit.was_cut:
+            cut += 1
+            if stood + cut >= BIAS_ATTEMPTS and cut > BIAS_FAILING * (stood + cut):
+                self._selector.guards.record_attempt(guard)
+        elif circuit.is_open:
+            stood += 1
+        if stood + cut >= BIAS_SCALE:
+            stood, cut = stood // 2, cut // 2
+        self._standing[guard] = stood, cut
 
     def _take_ready(self, wish: Wish) -> Circuit | None:
         """Return a build that is nearly done, if one that fits stood ready."""

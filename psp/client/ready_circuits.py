@@ -67,8 +67,8 @@ class ReadyBuilder(Protocol):
         """
         ...
 
-    def lost_ready(self, circuit: Circuit) -> None:
-        """Take note that relays have ended one that stood ready."""
+    def retire_ready(self, circuit: Circuit) -> None:
+        """Take note of one that stood ready until it was ended or too old."""
 
 
 class ReadyCircuits:
@@ -153,8 +153,7 @@ class ReadyCircuits:
         for each in self._ready:
             if each in kept:
                 continue
-            if each.circuit.was_cut:
-                self._builder.lost_ready(each.circuit)
+            self._builder.retire_ready(each.circuit)
             each.circuit.close()
         self._ready = kept
 

@@ -466,12 +466,26 @@ def test_one_that_stands_ready_counts_for_its_guard_once_it_has_its_last_hop():
     assert simulate(main) == [(0, 0), (1, 1), (1, 1), (2, 1)]
 
 
-def test_one_that_relays_end_while_it_stands_ready_counts_as_a_failure():
+@pytest.mark.parametrize(("every", "failures"), [(1, 11), (2, 5), (5, 0)])
+def test_only_a_guard_that_ends_many_that_stand_ready_is_held_to_it(every, failures):
     async def main(rig: Rig):
         ready = await rig.builder.open_ready(Kind(Purpose.INTRODUCTION, 3))
-        ready.receive(CircuitClosed(Reason.REQUESTED, None, is_remote=True))
-        assert ready.was_cut
-        rig.builder.lost_ready(ready)
+        for number in range(30):
+            circuit = Circuit(cast("CircuitOwner", rig.sky), 0, ready.path)
+            if number % every == 0:
+                circuit.receive(CircuitClosed(Reason.REQUESTED, None, is_remote=True))
+            rig.builder.retire_ready(circuit)
         return counted(rig, ready)
 
-    assert simulate(main) == (1, 0)
+    assert simulate(main) == (failures, 0)
+
+
+def test_circuits_that_our_own_link_took_with_it_are_held_against_nobody():
+    async def main(rig: Rig):
+        ready = await rig.builder.open_ready(Kind(Purpose.INTRODUCTION, 3))
+        ready.receive(CircuitClosed(Reason.LINK_CLOSED, None, is_remote=False))
+        for _ in range(100):
+            rig.builder.retire_ready(ready)
+        return counted(rig, ready)
+
+    assert simulate(main) == (0, 0)

@@ -1,7 +1,7 @@
 """Circuits for calls that stand ready (psp/client/ready_circuits.py)."""
 
 import asyncio
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from psp.client.circuit import CircuitError
 from psp.client.ready_circuits import (
@@ -16,6 +16,9 @@ from psp.client.ready_circuits import (
 )
 from psp.testing.simloop import run_simulation
 from psp.wire.cell import Reason
+
+if TYPE_CHECKING:
+    from psp.netdoc.node_record import NodeRecord
 
 KIND = TO_CALL[0]
 NODE = object()
@@ -39,7 +42,7 @@ class Works:
     def __init__(self, kinds=TO_CALL) -> None:
         self.kinds = kinds
         self.built: list[tuple[Kind, Built]] = []
-        self.lost: list[Built] = []
+        self.retired: list[Built] = []
         self.is_down = False
         self.turns = 0
         self.ready = ReadyCircuits(
@@ -53,8 +56,8 @@ class Works:
         self.built.append((kind, circuit))
         return circuit
 
-    def lost_ready(self, circuit: Built) -> None:
-        self.lost.append(circuit)
+    def retire_ready(self, circuit: Built) -> None:
+        self.retired.append(circuit)
 
     async def _take_turn(self) -> None:
         self.turns += 1
@@ -158,15 +161,19 @@ def test_builds_that_fail_are_tried_again():
     while_ready(works, then)
 
 
-def test_whom_relays_have_ended_is_told_and_others_are_not():
+def test_the_builder_is_told_of_those_that_served_nothing():
     works = Works()
 
     async def then() -> None:
-        (_, cut), (_, ended), *_ = works.built
-        cut.is_open, cut.was_cut, ended.is_open = False, True, False
+        (kind, _), (_, ended), *_ = works.built
+        ended.is_open = False
         await asyncio.sleep(2 * LOOK_EVERY)
-        assert works.lost == [cut]
+        assert works.retired == [ended]
+        taken = works.ready.take(kind, lambda _: cast("NodeRecord", NODE))
         await asyncio.sleep(LONGEST + LOOK_EVERY)
-        assert works.lost == [cut]
+        assert taken is not None
+        assert taken[0] not in works.retired
+        taken[0].close()
+        assert len(works.retired) == len(works.built) - len(works.ready) - 1
 
     while_ready(works, then)
