@@ -186,9 +186,12 @@ class CircuitBuilder:
         if self.ready is None:
             return None
         shunned = self._shunned(wish, self._network.now())
+        registry = self._context.registry
 
         def last_of(circuit: Circuit) -> NodeRecord | None:
-            guard, *between = (node.node_id for node in circuit.path)
+            guard, *between = hops = [node.node_id for node in circuit.path]
+            if any(registry.node(hop) is None for hop in hops):
+                return None  # revoked since
             if guard in shunned or not (shunned | wish.avoid).isdisjoint(between):
                 return None
             return self._selector.choose_last(

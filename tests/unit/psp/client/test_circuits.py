@@ -444,7 +444,8 @@ class Standing:
         self.circuit = circuit
 
     def take(self, _kind, fits):
-        return self.circuit, fits(self.circuit)
+        self.fitted = fits(self.circuit)
+        return None if self.fitted is None else (self.circuit, self.fitted)
 
 
 def test_one_that_stands_ready_counts_for_its_guard_once_it_has_its_last_hop():
@@ -464,6 +465,21 @@ def test_one_that_stands_ready_counts_for_its_guard_once_it_has_its_last_hop():
         return counts
 
     assert simulate(main) == [(0, 0), (1, 1), (1, 1), (2, 1)]
+
+
+def test_one_that_stands_ready_over_a_revoked_relay_is_not_used(monkeypatch):
+    async def main(rig: Rig):
+        ready = await rig.builder.open_ready(Kind(Purpose.INTRODUCTION, 3))
+        revoked, node = ready.path[1].node_id, rig.registry.node
+        monkeypatch.setattr(
+            rig.registry, "node", lambda each: None if each == revoked else node(each)
+        )
+        standing = Standing(ready)
+        rig.builder.ready = cast("ReadyCircuits", standing)
+        await rig.builder.open(Purpose.INTRODUCTION, last=rig.last)
+        return standing.fitted
+
+    assert simulate(main) is None
 
 
 @pytest.mark.parametrize(("every", "failures"), [(1, 11), (2, 5), (5, 0)])
