@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.bench.page import shown
 from cli.commands.bench_all import run_all
 from cli.commands.bench_call import call
 from cli.commands.bench_checkout import run_from_checkout
@@ -180,7 +181,11 @@ def _print(title: str, figures: Mapping[str, object], *, json_output: bool) -> N
     if json_output:
         print_json({name: _json(value) for name, value in figures.items()})
     else:
-        rows = [[name, _text(value)] for name, value in figures.items()]
+        rows = [
+            [name, _text(value)]
+            for name, value in figures.items()
+            if name != "is_complete"  # the title says it
+        ]
         print_table(title, ["figure", "value"], rows)
 
 
@@ -190,4 +195,6 @@ def _json(value: object) -> object:
 
 
 def _text(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return shown(None if math.isnan(value) else value)
+    return str(value)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.bench.page import shown
 from cli.commands.bench_checkout import run_from_checkout
 from cli.output import err, print_json, print_table
 from psp.errors import PspError
@@ -74,7 +75,7 @@ def _show(figures: "Figures", *, is_complete: bool, json_output: bool) -> None:
         print_json({**figures, "is_complete": is_complete, "goals": GOALS})
         return
     rows = [
-        [name, f"{value:,.3f}", GOALS.get(name, "")] for name, value in figures.items()
+        [name, shown(value), GOALS.get(name, "")] for name, value in figures.items()
     ]
     title = "psp bench call" if is_complete else "psp bench call, incomplete"
     print_table(title, ["figure", "value", "goal"], rows)

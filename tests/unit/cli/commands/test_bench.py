@@ -40,6 +40,16 @@ def test_figures_are_printed_with_null_for_what_could_not_be_said(psp, path_run)
     }
 
 
+def test_a_table_has_as_many_digits_as_mean_something(psp, path_run):
+    path_run()
+
+    rows = [line.split() for line in psp("bench", "path").out.splitlines()]
+
+    assert ["up_mb_s", "│", "50"] in rows
+    assert ["voice_idle_p99_ms", "│", "-"] in rows
+    assert len(rows) == 5
+
+
 @pytest.mark.parametrize(
     ("ending", "code"),
     [
