@@ -240,7 +240,10 @@ def _stream(lanes: Sequence[_Lane], sink: _Sink) -> None:
             lane.send()
         if not poll.poll(_MOVES_WITHIN * 1000) or time.monotonic() > give_up:
             lost = sum(lane.sent - lane.arrived for lane in lanes)
-            raise BenchError(f"{lost} cells were lost")
+            raise BenchError(
+                f"{lost} cells were lost on their way over the workers; on a machine that "
+                "is busy with other things relays drop some: try again when less runs"
+            )
         while (batch := sink.udp.receive_batch()) is not None:
             sender = lane_at.get(batch[2])
             if sender is not None:
