@@ -94,8 +94,8 @@ def run(
 ) -> None:
     """Run a relay until Ctrl-C or SIGTERM.
 
-    With several workers this process starts them, starts again one that died, and serves
-    the metrics of all.
+    With several workers this process starts them, starts again one that died,
+    and serves the metrics of all.
     """
     from cli.node_config import NodeConfig  # noqa: PLC0415 - keeps --help quick
 
