@@ -141,10 +141,14 @@ class Workers(Collector):
             "psp_worker_is_up", "1 while the worker serves", labels=["worker"]
         )
         resident = GaugeMetricFamily(
-            "psp_worker_resident_bytes", "Memory of its process", labels=["worker"]
+            "psp_worker_resident_bytes",
+            "Memory of the worker's process",
+            labels=["worker"],
         )
         restarts = CounterMetricFamily(
-            "psp_worker_restarts", "Times it was started again", labels=["worker"]
+            "psp_worker_restarts",
+            "Times the worker was started again",
+            labels=["worker"],
         )
         families = {}
         for worker in self._workers:
