@@ -110,7 +110,13 @@ class _Reader:
             return table.kind(**values)
         except ConfigError as error:
             where = f"[{'.'.join(table.path)}] " if table.path else ""
-            raise ConfigError(f"{self._source}: {where}{error}") from None
+            raise ConfigError(f"{self._sources(table)}: {where}{error}") from None
+
+    def _sources(self, table: Table) -> str:
+        """Say where a table's values are from: the file, and what overrides it."""
+        names = (_variable(table, name) for name in table.keys)
+        overrides = [name for name in names if name in self._environ]
+        return " with ".join((self._source, *overrides))
 
     def _value(self, table: Table, key: Key, given: Mapping[str, object]) -> object:
         variable = _variable(table, key.name)

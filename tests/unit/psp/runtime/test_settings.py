@@ -208,6 +208,15 @@ def test_wrong_variable_is_named(write, name, text, fix):
         load(Settings, write('state = "x"'), {name: text})
 
 
+def test_a_variable_that_breaks_a_rule_of_its_table_is_named(write):
+    path = write('state = "x"\n[listen]\nport = 1')
+
+    with pytest.raises(
+        ConfigError, match=r"toml with PSP_LISTEN_PORT: \[listen\] port"
+    ):
+        load(Settings, path, {"PSP_LISTEN_PORT": "0"})
+
+
 def test_missing_directory_and_giant_files_are_explained(tmp_path):
     with pytest.raises(ConfigError, match="No such file or directory"):
         load(Settings, tmp_path / "absent.toml")
