@@ -103,6 +103,9 @@ def run(
         "relay", log_level, is_json=log_json, with_parent=with_parent, worker=worker
     )
     config = settings.load(NodeConfig, settings_file, os.environ)
+    if worker is None:
+        for name in settings.unknown_variables(NodeConfig, os.environ):
+            log.warning("variable_ignored", name=name, why="no setting has this name")
     if workers is not None:
         config = replace(config, workers=workers)
     serving: Coroutine[None, None, int]

@@ -1,7 +1,10 @@
 """Setting up a network by hand: psp relay, trusted and user (cli/commands)."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -340,3 +343,21 @@ def test_a_sample_of_a_relays_settings_is_toml_with_every_key(psp):
     assert "[membership]" in ran.out
     assert "[keys]" in ran.out
     assert "# port = 9464" in ran.out
+
+
+def test_a_variable_that_sets_nothing_is_told_to_the_operator():
+    settings = Path(__file__).parents[4] / "deploy" / "config" / "relay.toml"
+    misspelt = "PSP_RELAY_BANDWITH_BYTES_PER_S"
+
+    # A process of its own: a relay sets up logs for the whole process.
+    ran = subprocess.run(
+        [sys.executable, "-m", "cli.main", "relay", "run", settings, "--workers", "0"],
+        env=os.environ | {misspelt: "5"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == ExitCode.CONFIG
+    assert f"name={misspelt}" in ran.stderr
+    assert "workers = 0: use 1 to 16" in ran.stderr
