@@ -35,8 +35,8 @@ MAX_EARLY = 64
 """Datagrams kept until the app listens. When full the newest goes."""
 
 
-class SessionClosedError(PspError):
-    """The session is over."""
+class SessionClosedError(PspError, ConnectionError):
+    """The session is over. A ConnectionError, as media knows that of any pipe."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(f"session closed: {reason.name.lower()}")
@@ -87,10 +87,13 @@ class ClientSession:
         they are short (267 bytes); it is delivered once. See `ready`.
 
         Raises:
-            ConnectionError: If the session is over.
+            SessionClosedError: If the session is over.
         """
         if self._session.is_closed:
-            raise ConnectionError("the session is over")
+            is_told = self.closed.done()
+            raise SessionClosedError(
+                self.closed.result() if is_told else Reason.REQUESTED
+            )
         self._session.send_datagram(data, flags)
         self._network.touch_session(self.key)
 
