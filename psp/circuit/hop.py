@@ -1,8 +1,7 @@
 """The relay's end of one circuit.
 
-A relay moves far more cells than it answers messages, so this class has two halves.
-
-The fast half makes no objects. For a cell from the origin's side::
+A relay moves far more cells than it answers messages: this class has two halves. The
+fast one makes no objects. For a cell from the origin's side::
 
     plaintext = hop.open_forward(cell, now)
     if plaintext is None:         pass  # bad, or dealt with here
@@ -12,9 +11,8 @@ The fast half makes no objects. For a cell from the origin's side::
 and for a cell from the next hop, `backward_cell`. A relay has its own loop of the same.
 
 The slow half is a machine: after any call, send `cells_to_send`, handle `next_event`
-until None, and arm a timer for `next_timeout`. The states and what is taken in which
-stand in `psp.circuit.state`. A breach of the protocol closes the circuit at once: it
-emits `HopClosed` and is deaf from then on.
+until None, and arm a timer for `next_timeout`. Its states are in `psp.circuit.state`. A
+breach of the protocol closes the circuit: it emits `HopClosed` and is deaf from then on.
 """
 
 from collections import deque
@@ -35,6 +33,7 @@ from psp.circuit.report import (
     EARLY_REPORT_INTERVAL,
     REPORT_INTERVAL,
     hop_report,
+    on_grid,
 )
 from psp.circuit.state import HOP_MOVES, HOP_TAKES, HopMove, HopState, after
 from psp.circuit.stats import HopStats
@@ -154,17 +153,18 @@ class HopCircuit(HopLayer):
 
     def next_event(self) -> HopEvent | None:
         """Return the oldest unread event, or None."""
-        if not self._events:
-            self._events = None
-            return None
-        return self._events.popleft()
+        if self._events:
+            return self._events.popleft()
+        self._events = None
+        return None
 
     def next_timeout(self) -> Monotonic | None:
         """Return when to call `handle_timeout`, or None once closed."""
         if self._state is HopState.CLOSED:
             return None
-        due = self._exchange.next_timeout() if self._exchange is not None else None
-        return self._next_report if due is None else min(due, self._next_report)
+        report = self._next_report if self._is_warning else on_grid(self._next_report)
+        due = None if self._exchange is None else self._exchange.next_timeout()
+        return report if due is None else min(due, report)
 
     def handle_timeout(self, now: Monotonic) -> None:
         """Repeat, give up, forget and report whatever is due."""
@@ -185,7 +185,7 @@ class HopCircuit(HopLayer):
         relay_handshake: bytes,
         now: Monotonic,
     ) -> None:
-        """Tell the origin, unless it changed its mind, and begin to pass cells on."""
+        """Tell the origin, unless it changed its mind, and pass cells on."""
         if not self._is_extending(stream_id):
             return
         self._move(HopMove.EXTENDED)
