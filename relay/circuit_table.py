@@ -10,12 +10,11 @@ one look-up and no parsing::
 Bounds: `relay.circuits` refuses what is above the limits of `relay.policy`.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 
 from psp.circuit.blocks import BLOCK_PADDING
 from psp.circuit.hop import HopCircuit
-from psp.crypto.layer import COUNTER_SIZE
+from psp.crypto.layer import body_cutter
 from psp.ids import CircuitId, LinkId
 from psp.units import Monotonic, Seconds
 from psp.wire.cell import BODY_SIZE, HEADER, Cell, CellCommand, Reason
@@ -33,11 +32,8 @@ def destroy_cell(circuit_id: CircuitId, reason: Reason) -> bytes:
 
 
 _CUTS = tuple(
-    struct.Struct(
-        f"!{HEADER.size}xI{body_size(max(hop, 1)) - COUNTER_SIZE}s"
-        f"{BODY_SIZE - body_size(max(hop, 1))}x"
-    ).unpack
-    for hop in range(MAX_HOPS + 1)
+    body_cutter(size, HEADER.size, BODY_SIZE - size)
+    for size in (body_size(max(hop, 1)) for hop in range(MAX_HOPS + 1))
 )
 """By the hop whose body it is."""
 

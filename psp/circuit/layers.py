@@ -4,13 +4,12 @@ Forward cells are sealed from the last hop inward, backward ones opened from hop
 outward, so that the origin knows at which hop a cell went bad (R-TAG-4).
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from psp.circuit.blocks import BLOCK_HEADER, BLOCK_PADDING
 from psp.crypto.circuit_handshake import HopKeys
-from psp.crypto.layer import COUNTER_SIZE, OpeningLayer, SealingLayer
+from psp.crypto.layer import OpeningLayer, SealingLayer, body_cutter
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import CircuitId
 from psp.wire.cell import HEADER, CellCommand
@@ -26,9 +25,7 @@ _FEW = 3
 """Cells that are not worth the preparations of opening them at once."""
 
 _CUTS = tuple(
-    struct.Struct(
-        f"!{1 if depth else HEADER.size}xI{body_size(depth + 1) - COUNTER_SIZE}s"
-    ).unpack
+    body_cutter(body_size(depth + 1), 1 if depth else HEADER.size)
     for depth in range(MAX_HOPS)
 )
 """By the layers before it, takes a body apart: low half of the counter, sealed part."""

@@ -25,7 +25,7 @@ next body: a `limit` of 0 keeps the fast branch from being taken.
 import struct
 from collections.abc import Callable, Sequence
 from itertools import repeat
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from psp.crypto.kdf import LayerKeys, ratchet_chain, ratchet_key
 from psp.crypto.primitives import TAG_SIZE, AesGcm, InvalidTag
@@ -55,6 +55,20 @@ _LOW = 0xFFFFFFFF
 _HALF = 0x80000000
 _END = 1 << 31
 _unpack_low = struct.Struct(">I").unpack_from
+
+
+def body_cutter(
+    size: int, before: int = 0, after: int = 0
+) -> Callable[[bytes], tuple[int, bytes]]:
+    """Return what takes a body apart, as `OpeningLayer.open_run` wants it.
+
+    Args:
+        size: Bytes of the body.
+        before: Bytes in front of it that are passed over.
+        after: Bytes behind it that are.
+    """
+    layout = struct.Struct(f"!{before}xI{size - COUNTER_SIZE}s{after}x")
+    return cast("Callable[[bytes], tuple[int, bytes]]", layout.unpack)
 
 
 class SealingLayer:

@@ -11,11 +11,10 @@ its keys before the callee, whose last handshake message may take several tries.
 Bounds: what waits to be sent is bounded in `psp.endpoint.pacing`.
 """
 
-import struct
 from collections import deque
 from collections.abc import Sequence
 
-from psp.crypto.layer import COUNTER_SIZE, OpeningLayer, SealingLayer
+from psp.crypto.layer import OpeningLayer, SealingLayer, body_cutter
 from psp.crypto.session import SessionKeys
 from psp.endpoint.audio import AudioReceiver
 from psp.endpoint.channel import MessageChannel
@@ -78,7 +77,7 @@ _DATAGRAM = int(BlockType.DATAGRAM)
 _FEW = 3
 """Blocks that are not worth the preparations of opening them at once."""
 
-_cut = struct.Struct(f"!I{BLOCK_SIZE - COUNTER_SIZE}s").unpack
+_cut = body_cutter(BLOCK_SIZE)
 _OF_APP = frozenset({BlockType.AUDIO, BlockType.MESSAGE})
 
 
