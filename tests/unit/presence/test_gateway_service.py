@@ -1,4 +1,4 @@
-"""Answering LOOKUP (presence/gateway_service.py); test_service.py has its limits."""
+"""Answering LOOKUP (presence/gateway_service.py); limits: test_service_lookups.py."""
 
 from psp.netdoc.voice import Question, Voice
 from psp.testing.presence import TEST_NETWORK
