@@ -250,13 +250,16 @@ class LinkMachine:
         owners = self._life.indexes.owners
         end = len(buffer)
         self.stats.received_packets += end // PACKET_SIZE
-        position = 0
+        position, size = 0, end
         while position < end:
-            packets = buffer[position:] if position else buffer
+            packets = buffer[position : position + size] if position else buffer
             owner = owners.get(bytes(packets[:PREFIX_SIZE]))
             if type(owner) is Session:
                 taken = self._open(owner, packets, source, now, batches)
                 position += taken * PACKET_SIZE
+                # What is left has another owner, perhaps each packet its own: taken
+                # together, it would be unpacked anew for each of them.
+                size = PACKET_SIZE
             else:
                 packet = packets[:PACKET_SIZE]
                 position += PACKET_SIZE

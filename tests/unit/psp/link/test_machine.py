@@ -1,11 +1,14 @@
 """Two link machines, one wire: links come up, carry cells, and end."""
 
+from typing import Any
+
 import pytest
 
 from psp.errors import DecodeError, LocalProtocolError
 from psp.ids import LinkId, NodeId
 from psp.link.config import LinkConfig
 from psp.link.events import CloseReason, LinkOpened, PeerKind
+from psp.link.keypair import Keypair
 from psp.testing.links import LinkWire, cell_number, circuit_cell
 from psp.wire.cell import CellCommand
 from psp.wire.link_cells import Service, ServiceKind, link_cell
@@ -230,7 +233,9 @@ def test_relays_of_two_networks_do_not_meet() -> None:
     assert ours.machine.stats.sent_packets == 0
 
 
-def test_one_machine_serves_many_peers_in_any_mixture_of_packets() -> None:
+def test_one_machine_serves_many_peers_in_any_mixture_of_packets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     wire = LinkWire()
     config = LinkConfig(handshake_burst=100)
     relay = wire.relay(RELAY, config)
@@ -246,7 +251,17 @@ def test_one_machine_serves_many_peers_in_any_mixture_of_packets() -> None:
             packets.append(b"".join(train.parts))
     packets.insert(3, bytes(1232))
     buffer = memoryview(bytearray(b"".join(packets)))
+    looked_at: list[int] = []
+    open_run = Keypair.open_run
+
+    def opening(keypair: Keypair, train: memoryview, *rest: Any) -> int:
+        looked_at.append(len(train) // 1232)
+        return open_run(keypair, train, *rest)
+
+    monkeypatch.setattr(Keypair, "open_run", opening)
     batches = relay.machine.receive(buffer, 1232, CLIENT, wire.now)
 
     assert len(batches) == 20
+    # Nobody can make a train be unpacked anew for each of its packets.
+    assert sum(looked_at) < 2 * len(packets)
     assert {batch.link for batch in batches} == {o.link for o in relay.opened}
