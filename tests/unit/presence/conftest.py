@@ -1,4 +1,4 @@
-"""A network of presence services in memory, built inside a simulation."""
+"""A network of presence services in a simulation; a presence point by itself."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from psp.testing.entropy import SeededEntropy
 from psp.testing.memory_ports import MemoryCircuits, MemoryLinks
 from psp.testing.presence import MemoryRegistry, PresenceUser
 from psp.units import Seconds
+from tests.unit.presence.point_rig import Setting
 
 NOON = 43_200
 """Seconds after midnight: tests that do not care stay away from the change of period."""
@@ -96,3 +97,9 @@ def build_world(members=10, plain=3, *, seed=1, config=None):
 @pytest.fixture
 def new_world():
     return build_world
+
+
+@pytest.fixture
+def setting():
+    """Return a presence point and its users."""
+    return Setting()
