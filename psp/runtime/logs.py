@@ -101,8 +101,11 @@ class LogOutput:
         stamp = datetime.fromtimestamp(self.unix_time(), UTC).strftime("%FT%TZ")
         line = (_as_json if self.is_json else _as_text)(stamp, level, event, message)
         # Whoever read the log may be gone: that must not keep a process from ending.
+        # The end of line goes with the line, in one write: workers share the stream.
+        stream = self.stream or sys.stderr
         with suppress(OSError):
-            print(line, file=self.stream or sys.stderr, flush=True)
+            stream.write(f"{line}\n")
+            stream.flush()
 
 
 _output = LogOutput()

@@ -41,6 +41,29 @@ def test_every_message_of_a_worker_says_whose_it_is(clock):
     assert (line["worker"], line["event"], line["is_relay"]) == (3, "link_up", True)
 
 
+def test_a_line_is_one_write_also_without_buffers(clock):
+    """Several workers write to one pipe: what one says never breaks another's line."""
+
+    class Pipe(io.RawIOBase):
+        def __init__(self):
+            self.writes = []
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.writes.append(bytes(data))
+            return len(data)
+
+    pipe = Pipe()
+    stream = io.TextIOWrapper(pipe, write_through=True)
+    logs.configure(LogOutput(stream=stream, limit=RateLimit(clock=clock)))
+
+    logger("relay").warning("stopping")
+
+    assert [data[-1:] for data in pipe.writes] == [b"\n"]
+
+
 def test_a_log_that_nobody_reads_any_more_fails_nobody(clock):
     class Broken(io.StringIO):
         def write(self, text: str) -> int:
