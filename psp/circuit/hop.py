@@ -29,12 +29,8 @@ from psp.circuit.events import (
 from psp.circuit.exchange import FIRST_HOP_STREAM, Exchange
 from psp.circuit.hop_layer import HopLayer
 from psp.circuit.limits import HopLimits
-from psp.circuit.report import (
-    EARLY_REPORT_INTERVAL,
-    REPORT_INTERVAL,
-    hop_report,
-    on_grid,
-)
+from psp.circuit.report import hop_report
+from psp.circuit.report_times import Look, ReportTimes
 from psp.circuit.state import HOP_MOVES, HOP_TAKES, HopMove, HopState, after
 from psp.circuit.stats import HopStats
 from psp.crypto.circuit_handshake import HopKeys
@@ -68,14 +64,12 @@ class HopCircuit(HopLayer):
         "_events",
         "_exchange",
         "_extend_stream_id",
-        "_is_warning",
         "_limits",
         "_lost_reason",
         "_lost_told",
-        "_next_report",
         "_outgoing",
         "_own_cells",
-        "_reported",
+        "_report_times",
         "_start",
         "_state",
         "_stats",
@@ -106,9 +100,7 @@ class HopCircuit(HopLayer):
         self._lost_told = now
         self._outgoing: list[bytes] | None = None
         self._events: deque[HopEvent] | None = None
-        self._next_report = Monotonic(now + REPORT_INTERVAL)
-        self._reported = 0
-        self._is_warning = False
+        self._report_times = ReportTimes(now)
 
     @property
     def state(self) -> HopState:
@@ -162,7 +154,7 @@ class HopCircuit(HopLayer):
         """Return when to call `handle_timeout`, or None once closed."""
         if self._state is HopState.CLOSED:
             return None
-        report = self._next_report if self._is_warning else on_grid(self._next_report)
+        report = self._report_times.next_timeout()
         due = None if self._exchange is None else self._exchange.next_timeout()
         return report if due is None else min(due, report)
 
@@ -174,9 +166,8 @@ class HopCircuit(HopLayer):
             self._exchange.handle_timeout(now)
             self._collect(now)
             self._forget_exchange()
-        if now >= self._next_report:
-            self._next_report = Monotonic(now + REPORT_INTERVAL)
-            self._report()
+        if self._report_times.is_due(now):
+            self._look(now)
 
     def extended(
         self,
@@ -228,10 +219,7 @@ class HopCircuit(HopLayer):
 
     def warn(self, now: Monotonic) -> None:
         """Report in a marked cell, 100 ms after the last report at the soonest."""
-        self._is_warning = True
-        soonest = self._next_report - REPORT_INTERVAL + EARLY_REPORT_INTERVAL
-        if self._next_report > now + EARLY_REPORT_INTERVAL:
-            self._next_report = Monotonic(max(now, soonest))
+        self._report_times.warn(now)
 
     def joined(self) -> None:
         """Tell the origin that established here, once, that the other has joined."""
@@ -350,19 +338,17 @@ class HopCircuit(HopLayer):
 
     # -- what we say
 
-    def _report(self) -> None:
+    def _look(self, now: Monotonic) -> None:
         passed_back = self.sealing.counter - self._start - self._own_cells
-        activity = self.opening.received + passed_back
-        if activity == self._reported and not self._is_warning:
+        look = self._report_times.look(self.opening.received + passed_back, now)
+        if look is Look.REST:
             self.rest()
-            return
-        self._reported = activity
-        mark = Kind.CONGESTED if self._is_warning else Kind.PASS
-        self._is_warning = False
-        report = hop_report(
-            self.opening, self.dropped_forward, passed_back, self.dropped_backward
-        )
-        self._send(RelayMessage(RelayCommand.REPORT, 0, report.encode()), mark)
+        elif look is not Look.WAIT:
+            mark = Kind.CONGESTED if look is Look.WARN else Kind.PASS
+            report = hop_report(
+                self.opening, self.dropped_forward, passed_back, self.dropped_backward
+            )
+            self._send(RelayMessage(RelayCommand.REPORT, 0, report.encode()), mark)
 
     def _tell_lost(self, now: Monotonic) -> None:
         reason = self._lost_reason

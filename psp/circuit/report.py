@@ -5,31 +5,15 @@ then the same for the backward one. All count from the start of the circuit; the
 ones stop at their greatest value. Source: SPEC.md section 3.1, R-TAG-6.
 """
 
-import math
 import struct
 from dataclasses import dataclass
 from typing import Self
 
 from psp.crypto.layer import OpeningLayer
 from psp.errors import DecodeError
-from psp.units import Monotonic, Seconds
-
-REPORT_INTERVAL = Seconds(10.0)
-_GRID = 0.25
-"""Seconds; reports are made at multiples of it: a relay then wakes four times a second for those of
-ten thousand circuits, not a thousand times."""
-
-EARLY_REPORT_INTERVAL = Seconds(0.1)
-"""Between reports while cells are dropped: senders follow once per round trip, which is
-longer as a rule."""
 
 _LAYOUT = struct.Struct("!QIIIQIII")
 _MAX_U32 = 0xFFFFFFFF
-
-
-def on_grid(due: Monotonic) -> Monotonic:
-    """Return when to wake for a report that is due: a little later."""
-    return Monotonic(math.ceil(due / _GRID) * _GRID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,12 +163,12 @@ def test_cell_for_an_unknown_circuit_is_answered_with_destroy(make_rig):
 def test_every_hop_reports_what_it_saw(make_rig):
     rig = make_rig(2)
     client, circuit = rig.build(0, 1)
-    client.send_blocks(circuit, [block(1)] * 30, rig.now)
+    client.send_blocks(circuit, [block(1)] * 40, rig.now)
     rig.run(11.0)
 
     reports = [event for event in circuit.events if isinstance(event, ReportReceived)]
     assert {report.hop for report in reports} == {1, 2}
-    assert all(report.report.forward.received >= 30 for report in reports)
+    assert all(report.report.forward.received >= 40 for report in reports)
 
 
 def test_egress_limit_delays_drops_and_reports_the_drops(make_rig):

@@ -1,17 +1,50 @@
 """A hop reports what it carried, and warns at once of what it dropped."""
 
-from psp.circuit.report import (
+from psp.circuit.report import DirectionReport, Report
+from psp.circuit.report_times import (
     EARLY_REPORT_INTERVAL,
+    REPORT_CELLS,
     REPORT_INTERVAL,
-    DirectionReport,
-    Report,
 )
 from psp.units import Monotonic
 from psp.wire.onion import inner_size
 from tests.unit.psp.circuit.hop_bench import START, Bench
 
 
+def carry(bench, count):
+    """Let cells pass, from the origin and to it by turns."""
+    for number in range(count):
+        if number % 2:
+            bench.hop.open_forward(bench.cell(bytes(inner_size(2)), 0), START)
+        else:
+            bench.hop.backward_cell(bytes(1200))
+
+
 def test_reports_come_every_ten_seconds_while_cells_are_carried():
+    bench = Bench(2)
+    bench.extend()
+    due = START
+    for number in range(1, 4):
+        carry(bench, REPORT_CELLS)
+        due = Monotonic(due + REPORT_INTERVAL)
+        (message,) = bench.told(due)
+        told = Report.decode(message.data).backward.received
+        assert told == number * REPORT_CELLS // 2
+    assert bench.told(Monotonic(due + REPORT_INTERVAL)) == []
+
+
+def test_few_cells_wait_until_they_are_enough_to_tell_of():
+    bench = Bench(2)
+    bench.extend()
+    told = []
+    for interval in range(1, 7):
+        carry(bench, REPORT_CELLS // 2)
+        told += [bench.told(Monotonic(START + interval * REPORT_INTERVAL))]
+
+    assert [len(messages) for messages in told] == [0, 1, 0, 1, 0, 1]
+
+
+def test_few_cells_are_told_of_when_a_circuit_falls_quiet():
     bench = Bench(2)
     bench.extend()
     for _ in range(3):
@@ -23,10 +56,12 @@ def test_reports_come_every_ten_seconds_while_cells_are_carried():
 
     due = bench.hop.next_timeout()
     assert due == START + REPORT_INTERVAL
-    (message,) = bench.told(due)
-    assert bench.told(Monotonic(due + REPORT_INTERVAL)) == []
+    assert bench.told(due) == []
+    (message,) = bench.told(Monotonic(due + REPORT_INTERVAL))
+    assert bench.told(Monotonic(due + 2 * REPORT_INTERVAL)) == []
     bench.hop.backward_cell(bytes(1200))
-    (second,) = bench.told(Monotonic(due + 2 * REPORT_INTERVAL))
+    assert bench.told(Monotonic(due + 3 * REPORT_INTERVAL)) == []
+    (second,) = bench.told(Monotonic(due + 4 * REPORT_INTERVAL))
 
     assert Report.decode(message.data) == Report(
         DirectionReport(5, bad_tag=1, dropped=2), DirectionReport(1, dropped=1)
@@ -82,7 +117,7 @@ def test_reports_without_a_warning_carry_no_mark():
     bench.extend()
     bench.hop.warn(START)
     bench.told(Monotonic(START + REPORT_INTERVAL))
-    bench.hop.backward_cell(bytes(1200))
+    carry(bench, REPORT_CELLS)
 
     assert len(bench.told(Monotonic(START + 2 * REPORT_INTERVAL))) == 1
     assert bench.marks == 1
