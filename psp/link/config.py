@@ -55,6 +55,8 @@ class LinkConfig:
 
     Attributes:
         rekey_after: Age at which the initiator renews keys (WireGuard: 120).
+        rekey_jitter: Most that is taken off it, for each key anew: the links of a relay
+            that were opened together must not renew their keys together.
         rekey_packets: Packets in either direction after which it does (R-LNK-8).
         first_retry: Wait before the second initiation; doubles up to `retry`. Call
             set-up waits for handshakes, so it starts below WireGuard's 5 s.
@@ -87,6 +89,7 @@ class LinkConfig:
     """
 
     rekey_after: float = 120.0
+    rekey_jitter: float = 15.0
     rekey_packets: int = 1 << 21
     first_retry: float = 0.25
     retry: float = 5.0

@@ -8,6 +8,7 @@ from psp.link.keypair import data_prefix
 OwnerT = TypeVar("OwnerT")
 
 INDEX_SIZE = 4
+INDEXES = 1 << 8 * INDEX_SIZE
 
 
 class Indexes(Generic[OwnerT]):

@@ -8,7 +8,13 @@ Source: WireGuard section 6; the numbers are in psp.link.config.
 
 import enum
 
-from psp.link.config import HARD_KEY_AGE, HARD_PACKET_LIMIT, REPAIR_AGE
+from psp.link.config import (
+    HARD_KEY_AGE,
+    HARD_PACKET_LIMIT,
+    REPAIR_AGE,
+    LinkConfig,
+)
+from psp.link.indexes import INDEXES
 from psp.link.keypair import Keypair
 from psp.link.link import NEVER, PADDING_CELL, Link
 from psp.units import Monotonic
@@ -46,7 +52,7 @@ def next_due(link: Link) -> Monotonic:
         liveness.due(is_confirmed=current.is_confirmed),
     )
     if link.is_initiator and dial is None:
-        due = min(due, Monotonic(current.created + link.config.rekey_after))
+        due = min(due, _rekey_at(current, link.config))
     if liveness.waiting_since is not None and dial is None and link.is_initiator:
         silent = Monotonic(liveness.waiting_since + link.config.silent_after)
         due = min(due, silent)
@@ -102,11 +108,16 @@ def _need(link: Link, now: Monotonic) -> Need:
     return Need.NOTHING
 
 
+def _rekey_at(keypair: Keypair, config: LinkConfig) -> Monotonic:
+    # The index is random, and says nothing that a peer or an eavesdropper must not know.
+    jitter = config.rekey_jitter * keypair.local_index / INDEXES
+    return Monotonic(keypair.created + config.rekey_after - jitter)
+
+
 def _is_rekey_due(link: Link, keypair: Keypair, now: Monotonic) -> bool:
     packets = max(keypair.next_counter, keypair.window.highest)
     return (
-        now >= keypair.created + link.config.rekey_after
-        or packets >= link.config.rekey_packets
+        now >= _rekey_at(keypair, link.config) or packets >= link.config.rekey_packets
     )
 
 

@@ -38,7 +38,9 @@ def initiations(wire: LinkWire) -> int:
 
 
 @pytest.mark.parametrize(("kind", "hours"), [("client", 24), ("relay", 4)])
-def test_a_day_of_traffic_loses_nothing_at_720_rekeys(kind: str, hours: int) -> None:
+def test_a_day_of_traffic_loses_nothing_at_hundreds_of_rekeys(
+    kind: str, hours: int
+) -> None:
     wire = LinkWire(kind)
     initiator, relay = connected(wire, kind)
     there, back = initiator.opened[0].link, relay.opened[0].link
@@ -51,7 +53,7 @@ def test_a_day_of_traffic_loses_nothing_at_720_rekeys(kind: str, hours: int) -> 
         wire.run(30)
 
     assert numbers(relay) == numbers(initiator) == list(range(1, sent + 1))
-    assert 29 * hours <= initiator.machine.stats.resumed <= 30 * hours
+    assert 30 * hours <= initiator.machine.stats.resumed <= 34 * hours
     assert initiator.machine.stats.resumed == relay.machine.stats.resumed
     assert initiator.closed == relay.closed == []
     assert relay.machine.stats.initiations == 0
@@ -59,7 +61,7 @@ def test_a_day_of_traffic_loses_nothing_at_720_rekeys(kind: str, hours: int) -> 
 
 def test_cells_sent_all_through_a_rekey_arrive_once() -> None:
     wire = LinkWire()
-    client, relay = connected(wire)
+    client, relay = connected(wire, config=LinkConfig(rekey_jitter=0.0))
     there, back = client.opened[0].link, relay.opened[0].link
     wire.run(118)
 
@@ -76,7 +78,7 @@ def test_cells_sent_all_through_a_rekey_arrive_once() -> None:
 @pytest.mark.parametrize("lost", range(1, 8))
 def test_a_rekey_that_loses_a_packet_loses_no_cell(lost: int) -> None:
     wire = LinkWire(lost)
-    client, relay = connected(wire)
+    client, relay = connected(wire, config=LinkConfig(rekey_jitter=0.0))
     there, back = client.opened[0].link, relay.opened[0].link
     wire.run(115)
     count = 0

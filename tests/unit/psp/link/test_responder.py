@@ -227,7 +227,7 @@ def test_a_cookie_is_of_no_use_at_another_address() -> None:
 def test_a_cookie_lives_long_enough_and_not_longer() -> None:
     wire = LinkWire()
     relay = wire.relay(RELAY, LinkConfig(load_handshakes=0.001))
-    client = wire.client(CLIENT)
+    client = wire.client(CLIENT, LinkConfig(rekey_jitter=0.0))
     wire.open(client, relay)
     wire.run(1)
 

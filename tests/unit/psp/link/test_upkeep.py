@@ -1,5 +1,8 @@
 """What time asks of links, seen from outside."""
 
+from itertools import pairwise
+
+from psp.link.config import LinkConfig
 from psp.testing.links import LinkWire, circuit_cell
 
 CLIENT = ("192.0.2.1", 40_000)
@@ -23,6 +26,24 @@ def test_early_wakes_do_nothing_and_late_ones_do_it_once() -> None:
 
     assert len(first) == 1
     assert client.machine.trains_to_send(wire.now) == []
+
+
+def test_links_that_were_opened_together_renew_their_keys_apart() -> None:
+    wire = LinkWire()
+    relay = wire.relay(RELAY)
+    clients = [wire.client((f"192.0.2.{number}", 40_000)) for number in range(1, 41)]
+    for client in clients:
+        wire.open(client, relay)
+    config = LinkConfig()
+    wire.run(config.rekey_after - config.rekey_jitter - 1)
+    counts = [relay.machine.stats.resumed]
+    for _ in range(17):
+        wire.run(1)
+        counts.append(relay.machine.stats.resumed)
+
+    assert counts[0] == 0
+    assert counts[-1] == len(clients)
+    assert max(after - before for before, after in pairwise(counts)) <= 8
 
 
 def test_sealed_packets_are_not_kept_longer_than_they_can_be_asked_for() -> None:
